@@ -13,21 +13,15 @@ split once (`TokenBatches.windows`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from minillm.backend import Generator
+
 Tokens = npt.NDArray[Any]
 Batch = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
-
-
-class KeyedGenerator(Protocol):
-    """What `TokenBatches.batch` needs of `minillm.backend.Generator`."""
-
-    def at(self, stream: str, step: int) -> Any:
-        """Return the random numbers of one (seed, stream, step)."""
-        ...
 
 
 class TokenBatches:
@@ -72,7 +66,7 @@ class TokenBatches:
         self.batch_size = batch_size
         self.stream = stream
 
-    def batch(self, step: int, generator: KeyedGenerator) -> Batch:
+    def batch(self, step: int, generator: Generator) -> Batch:
         """Return the random windows of one training step.
 
         The places are drawn from ``generator.at(stream, step)``: they depend on the seed, the
@@ -86,8 +80,9 @@ class TokenBatches:
             (x, y): two int64 arrays of shape (batch_size, block_size).
         """
         num_starts = len(self.tokens) - self.block_size
-        starts = generator.at(self.stream, step).integers(0, num_starts, size=self.batch_size)
-        places = np.asarray(starts)[:, None] + np.arange(self.block_size + 1)  # (B, T + 1)
+        draws = generator.at(self.stream, step)
+        starts = draws.integers(0, num_starts, (self.batch_size,), device="cpu")
+        places = starts[:, None] + np.arange(self.block_size + 1)  # (B, T + 1)
         return _shift(self.tokens[places])
 
     def windows(self) -> Iterator[Batch]:

@@ -14,7 +14,9 @@ def test_the_default_corpus_is_half_a_megabyte_of_clean_english():
     text = default_corpus()
     assert 400_000 < len(text) < 700_000
     assert text == default_corpus()
-    assert text.endswith("\n") and "\n\n\n" not in text and " \n" not in text
+    assert text.endswith("\n")
+    assert "\n\n\n" not in text
+    assert " \n" not in text
     assert not any(set(line) == {"*"} and len(line) > 3 for line in text.split("\n"))
     assert text.count(" the ") > 3000
     letters = sum(c.isalpha() or c.isspace() for c in text)
