@@ -5,14 +5,51 @@ Knows no tensors: arrays are NumPy's.
 
 from __future__ import annotations
 
+from minillm.data.collate import default_collate, default_convert
 from minillm.data.corpus import default_corpus, python_source_corpus
+from minillm.data.data_loader import DataLoader
+from minillm.data.dataset import (
+    ChainDataset,
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
+from minillm.data.prefetch import prefetch
+from minillm.data.sampler import (
+    BatchSampler,
+    BucketBatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    WeightedRandomSampler,
+)
 from minillm.data.text_files import read_lines, read_text
 from minillm.data.token_batches import TokenBatches, sequential_windows, split_tokens
 
 __all__ = [
+    "BatchSampler",
+    "BucketBatchSampler",
+    "ChainDataset",
+    "ConcatDataset",
+    "DataLoader",
+    "Dataset",
+    "IterableDataset",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "Subset",
+    "TensorDataset",
     "TokenBatches",
+    "WeightedRandomSampler",
+    "default_collate",
+    "default_convert",
     "default_corpus",
+    "prefetch",
     "python_source_corpus",
+    "random_split",
     "read_lines",
     "read_text",
     "sequential_windows",
