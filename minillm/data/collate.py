@@ -17,7 +17,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     ===================  ===========================================================
     a tensor or array    a tensor with one more dimension in front
     an int, float, bool  a tensor of shape (B,), int64, float64 or bool
-    a string, bytes      the list of them
+    a string, bytes      the row of them as it is
     a dict               a dict of the same keys, each joined
     a named tuple        the same named tuple, each field joined
     a tuple or list      a list, each place joined
@@ -40,7 +40,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     if isinstance(first, np.ndarray) and first.dtype.kind in "OSU":
         raise TypeError(f"default_collate: cannot make a tensor of an array of {first.dtype}")
     if isinstance(first, (str, bytes)):
-        return list(batch)
+        return batch
     if isinstance(first, (np.ndarray, np.generic)):
         return _to_tensor(np.stack(_same_shapes(list(map(np.asarray, batch)))))
     if isinstance(first, (bool, int, float)):
@@ -67,13 +67,13 @@ def default_collate(batch: Sequence[Any]) -> Any:
 
 
 def default_convert(example: Any) -> Any:
-    """Turn the arrays in an example into tensors, and leave everything else as it is.
+    """Turn the arrays in an example into tensors, tuples into lists, and leave the rest as it is.
 
-    What `DataLoader` does to single examples when ``batch_size=None``.
+    What `DataLoader` does to single examples when ``batch_size=None``, as in PyTorch.
 
     Example:
         >>> default_convert(("text", 3))
-        ('text', 3)
+        ['text', 3]
     """
     if isinstance(example, np.ndarray) and example.dtype.kind in "OSU":
         return example
@@ -83,9 +83,7 @@ def default_convert(example: Any) -> Any:
         return {key: default_convert(value) for key, value in example.items()}
     if isinstance(example, tuple) and hasattr(example, "_fields"):
         return type(example)(*map(default_convert, example))
-    if isinstance(example, tuple):
-        return tuple(map(default_convert, example))
-    if isinstance(example, list):
+    if isinstance(example, (tuple, list)):
         return list(map(default_convert, example))
     return example
 
