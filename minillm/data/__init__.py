@@ -26,8 +26,9 @@ from minillm.data.sampler import (
     SequentialSampler,
     WeightedRandomSampler,
 )
-from minillm.data.text_files import read_lines, read_text
+from minillm.data.text_files import read_lines, read_text, text_blocks
 from minillm.data.token_batches import TokenBatches, sequential_windows, split_tokens
+from minillm.data.token_file import TokenFile, TokenWriter, write_tokens
 
 __all__ = [
     "BatchSampler",
@@ -43,6 +44,8 @@ __all__ = [
     "Subset",
     "TensorDataset",
     "TokenBatches",
+    "TokenFile",
+    "TokenWriter",
     "WeightedRandomSampler",
     "default_collate",
     "default_convert",
@@ -54,4 +57,6 @@ __all__ = [
     "read_text",
     "sequential_windows",
     "split_tokens",
+    "text_blocks",
+    "write_tokens",
 ]
