@@ -1,0 +1,468 @@
+"""The engine: walks the graph from outputs to inputs and carries gradients (reverse-mode differentiation).
+
+Every node has a number larger than those of the nodes it depends on, so a heap on numbers is a topological
+order: when a node is taken from the heap, all that used its outputs has been done, and its gradients are
+complete. The walk is a loop, not a recursion: the length of a chain is bounded by memory alone. A node's
+saved arrays are released as soon as it is done, so memory falls during the walk.
+
+In everyday training the gradients are plain arrays and nothing is recorded. Under ``create_graph=True``
+they are Tensors, each step of backward is recorded, and the result can be differentiated again.
+
+Source: Griewank and Walther, "Evaluating Derivatives", 2nd edition, SIAM 2008, chapter 3.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import Any
+
+from minillm.autograd.errors import AnomalyError, OperationError
+from minillm.autograd.function import FREED, LEAF, Function, TensorClass, _non_finite, wrap
+from minillm.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled, switches
+from minillm.backend import Array, is_array, xp_of
+
+
+def sum_to(gradient: Any, shape: tuple[int, ...], name: str) -> Any:
+    """Sum a gradient (array or Tensor) down to ``shape``, from which its shape was broadcast.
+
+    Args:
+        gradient: of a shape to which ``shape`` broadcasts, or of one that broadcasts to ``shape``.
+        shape: of the input.
+        name: of the operation, for errors.
+    """
+    got = tuple(gradient.shape)
+    extra = len(got) - len(shape)
+    if extra >= 0:
+        summed = tuple(range(extra)) + tuple(
+            extra + i for i, n in enumerate(shape) if n == 1 and got[extra + i] != 1
+        )
+        if all(n in (1, got[extra + i]) for i, n in enumerate(shape)):
+            if summed:
+                gradient = gradient.sum(axis=summed, keepdims=True)
+            return gradient.reshape(shape)
+    raise OperationError(
+        f"{name}: its backward returned a gradient of shape {got} for an input of shape {shape}; "
+        "it needs that shape, or one that the input broadcasts to"
+    )
+
+
+class Walk:
+    """One walk over the graph.
+
+    Args:
+        retain_graph: keep the saved arrays, for another walk over the same graph.
+        create_graph: record the walk itself, for derivatives of higher order.
+        targets: walk only to these, a set of leaf tensors and edges; None walks to every leaf.
+    """
+
+    def __init__(self, retain_graph: bool, create_graph: bool, targets: Sequence[Any] | None = None) -> None:
+        self.retain_graph = retain_graph
+        self.create_graph = create_graph
+        self.targets = None if targets is None else set(targets)
+        self.leaves: dict[Any, Any] = {}  # leaf tensor -> gradient
+        self.owned: set[Any] = set()  # leaves whose gradient is no one else's memory
+        self.captured: dict[Any, Any] = {}  # (node, output number) -> gradient
+        self.pending: dict[Function, list[Any]] = {}  # node -> gradient of each output so far
+        self.heap: list[tuple[int, Function]] = []
+
+    def run(self, roots: Sequence[tuple[Any, Any]]) -> None:
+        """Walk from ``roots``, pairs of an edge (or leaf) and its gradient."""
+        with set_grad_enabled(self.create_graph):
+            self._run(roots)
+
+    def _run(self, roots: Sequence[tuple[Any, Any]]) -> None:
+        needed = None if self.targets is None else self._needed([edge for edge, _ in roots])
+        for edge, gradient in roots:
+            self._send_root(edge, gradient)
+        heap, pending = self.heap, self.pending
+        while heap:
+            node = heapq.heappop(heap)[1]
+            dys = pending.pop(node)
+            if node.hooks:
+                for i, hooks in node.hooks.items():
+                    if dys[i] is not None:
+                        dys[i] = self._call_hooks(list(hooks.values()), dys[i])
+            if self.targets is not None and needed is not None:
+                for i, dy in enumerate(dys):
+                    if (node, i) in self.targets and dy is not None:
+                        self.captured[node, i] = dy
+                if node not in needed:
+                    continue
+            self._step(node, dys)
+
+    def _step(self, node: Function, dys: list[Any]) -> None:
+        """Run one node's backward and send its gradients along its edges."""
+        if node.saved is FREED:
+            raise OperationError(
+                f"backward through {node.name()} a second time: the arrays that it saved were released by "
+                "the first walk over this graph; call the first backward with retain_graph=True to keep them"
+            )
+        for version, value in node.versions:
+            if version[0] != value:
+                raise OperationError(
+                    f"{node.name()}: an array that it saved for backward was written to in place since "
+                    f"(version {version[0]}, saved at version {value}); write to a clone(), or compute "
+                    "out of place"
+                )
+        if len(dys) > 1 and any(dy is None for dy in dys):
+            dys = [self._zeros(node, i, dys) if dy is None else dy for i, dy in enumerate(dys)]
+        if self.create_graph or node._torch_style:
+            dxs = self._backward_on_tensors(node, dys)
+        else:
+            dxs = node.backward(*dys)
+        if type(dxs) is not tuple:
+            dxs = (dxs,)
+        edges = node.edges
+        if len(dxs) > len(edges):
+            raise OperationError(
+                f"{node.name()}: its backward returned {len(dxs)} gradients for {len(edges)} arguments"
+            )
+        if switches.anomaly:
+            self._check_finite(node, dxs)
+        saved = node.saved
+        if not self.retain_graph:
+            if saved or node.inputs:
+                node.saved = FREED
+                node.inputs = ()
+            node.constants = ()
+        for edge, dx in zip(edges, dxs):  # noqa: B905  (trailing gradients may be left out)
+            if edge is None or dx is None:
+                continue
+            if type(edge) is tuple:
+                parent, i = edge
+                shape, dtype = parent.outputs[i]
+                if dx.shape != shape:
+                    dx = sum_to(dx, shape, node.name())
+                if dx.dtype != dtype:
+                    dx = dx.astype(dtype)
+                gradients = self.pending.get(parent)
+                if gradients is None:
+                    gradients = self.pending[parent] = [None] * len(parent.outputs)
+                    heapq.heappush(self.heap, (-parent.number, parent))
+                gradients[i] = dx if gradients[i] is None else gradients[i] + dx
+            else:
+                self._send_to_leaf(edge, dx, node, (dys, saved, dxs))
+
+    def _send_root(self, edge: Any, dx: Any) -> None:
+        """Add the gradient of a root."""
+        if type(edge) is tuple:
+            parent, i = edge
+            gradients = self.pending.get(parent)
+            if gradients is None:
+                gradients = self.pending[parent] = [None] * len(parent.outputs)
+                heapq.heappush(self.heap, (-parent.number, parent))
+            gradients[i] = dx if gradients[i] is None else gradients[i] + dx
+        else:
+            self._send_to_leaf(edge, dx, None, ((dx,), (dx,)))
+
+    def _send_to_leaf(self, leaf: Any, dx: Any, node: Function | None, shared: Any) -> None:
+        """Add a gradient of a leaf; ``shared`` holds groups of arrays that others may still use."""
+        array = leaf.array
+        if dx.shape != array.shape:
+            dx = sum_to(dx, array.shape, node.name() if node else "backward")
+        if dx.dtype != array.dtype:
+            dx = dx.astype(array.dtype)
+        before = self.leaves.get(leaf)
+        if before is None:
+            self.leaves[leaf] = dx
+            if not self.create_graph and dx.base is None:
+                uses = sum(other is dx for group in shared for other in group)
+                if uses == 1:  # as what backward returned, and nowhere else: no one else's memory
+                    self.owned.add(leaf)
+        elif leaf in self.owned:
+            before += dx
+            self.leaves[leaf] = before
+        else:
+            self.leaves[leaf] = before + dx
+            if not self.create_graph:
+                self.owned.add(leaf)
+
+    def _zeros(self, node: Function, i: int, dys: list[Any]) -> Any:
+        """Return the gradient of an output that nothing used."""
+        other = next(dy for dy in dys if dy is not None)
+        shape, dtype = node.outputs[i]
+        array = other.array if self.create_graph else other
+        zeros = xp_of(array).zeros(shape, dtype)
+        return wrap(zeros) if self.create_graph else zeros
+
+    def _backward_on_tensors(self, node: Function, dys: list[Any]) -> Any:
+        """Run backward on Tensors, so that it is recorded, with the saved arrays tied to the graph."""
+        if node.composite is not None and not node._torch_style:
+            return self._backward_of_composite(node, dys)
+        raw = node.saved
+        tensors: list[Any] = []
+        for saved, origin in zip(raw, node.origins or (None,) * len(raw), strict=True):
+            if origin is not None and not is_array(saved):
+                tensors.append(saved)
+            elif origin is None:
+                if is_array(saved) and saved.dtype.kind == "f" and self.create_graph:
+                    raise OperationError(
+                        f"{node.name()} cannot be differentiated twice: it saved an array that is neither "
+                        "an input nor an output of it; save inputs and outputs, give save_constants what "
+                        "no derivative flows through, or give the class a composite"
+                    )
+                tensors.append(wrap(saved) if is_array(saved) else saved)
+            elif origin >= 0:
+                tensors.append(_tied(saved, node.edges[origin]))
+            else:
+                tensors.append(_tied(saved, (node, ~origin)))
+        if not self.create_graph:
+            dys = [wrap(dy) for dy in dys]
+        constants = node.constants
+        node.saved = tuple(tensors)
+        node.constants = tuple(wrap(c) if is_array(c) else c for c in constants)
+        try:
+            with enable_grad() if self.create_graph else no_grad():
+                dxs = node.backward(node, *dys) if node._torch_style else node.backward(*dys)
+        finally:
+            node.saved, node.constants = raw, constants
+        if not self.create_graph:
+            dxs = dxs if type(dxs) is tuple else (dxs,)
+            dxs = tuple(None if dx is None else dx.array for dx in dxs)
+        return dxs
+
+    def _backward_of_composite(self, node: Function, dys: list[Any]) -> Any:
+        """Differentiate the textbook formula of a fused operation, in the place of the operation."""
+        assert node.composite is not None
+        with enable_grad():
+            # An own alias for each argument: the same tensor given twice has two gradients.
+            arguments = [
+                value if edge is None and not is_array(value) else _Alias.apply(_tied(value, edge))
+                for value, edge in zip(node.inputs, node.edges, strict=True)
+            ]
+            ys = node.composite(*arguments)
+        ys = ys if type(ys) is tuple else (ys,)
+        asked = [a for a, edge in zip(arguments, node.edges, strict=True) if edge is not None]
+        pairs = [(y, dy) for y, dy in zip(ys, dys, strict=True) if y._edge is not None]
+        dxs = iter(
+            grad(
+                [y for y, _ in pairs],
+                asked,
+                [dy for _, dy in pairs],
+                retain_graph=True,
+                create_graph=True,
+                allow_unused=True,
+            )
+        )
+        return tuple(None if edge is None else next(dxs) for edge in node.edges)
+
+    def _call_hooks(self, hooks: Sequence[Any], gradient: Any) -> Any:
+        """Give a gradient to its hooks; each may return another in its place."""
+        tensor = gradient if self.create_graph else wrap(gradient)
+        for hook in hooks:
+            result = hook(tensor)
+            if result is not None:
+                if result.array.shape != tensor.array.shape:
+                    raise OperationError(
+                        f"a gradient hook returned shape {result.array.shape} for a gradient of shape "
+                        f"{tensor.array.shape}; it needs to return that shape, or None"
+                    )
+                tensor = result
+        return tensor if self.create_graph else tensor.array
+
+    def _check_finite(self, node: Function, dxs: tuple[Any, ...]) -> None:
+        """Raise an error if this backward made a NaN or an infinity."""
+        for i, dx in enumerate(dxs):
+            array = getattr(dx, "array", dx)
+            if is_array(array) and array.dtype.kind == "f" and not bool(xp_of(array).isfinite(array).all()):
+                raise AnomalyError(
+                    f"backward of {node.name()} made {_non_finite(array)}, in the gradient of argument {i}"
+                )
+
+    def _needed(self, edges: list[Any]) -> set[Function]:
+        """Return the nodes that lie between the roots and the targets: only they need to run."""
+        assert self.targets is not None
+        targets = self.targets
+        reached: dict[int, Function] = {}
+        stack = [edge[0] for edge in edges if type(edge) is tuple]
+        while stack:
+            node = stack.pop()
+            if node.number not in reached:
+                reached[node.number] = node
+                stack.extend(edge[0] for edge in node.edges if type(edge) is tuple)
+        needed: set[Function] = set()
+        for number in sorted(reached):
+            node = reached[number]
+            for edge in node.edges:
+                if edge is not None and (edge in targets or (type(edge) is tuple and edge[0] in needed)):
+                    needed.add(node)
+                    break
+        return needed
+
+
+class _Alias(Function):
+    """y = x: gives a tensor an edge of its own."""
+
+    def forward(self, x: Array) -> Array:
+        return x.view() if hasattr(x, "view") else x
+
+    def backward(self, dy: Any) -> Any:
+        return dy
+
+
+def _tied(array: Array, edge: Any) -> Any:
+    """Return a Tensor on ``array`` at the place in the graph that ``edge`` tells."""
+    if edge is None or type(edge) is tuple:
+        return wrap(array, edge)
+    return edge  # the leaf itself
+
+
+def edge_of(tensor: Any) -> Any:
+    """Return the edge that leads to a tensor: itself for a leaf, (node, output number), or None."""
+    return tensor if tensor._edge is LEAF else tensor._edge
+
+
+def _first_gradient(name: str, output: Any, gradient: Any, create_graph: bool) -> Any:
+    """Return the gradient that a walk starts with: the given one, or 1 for a scalar."""
+    xp = xp_of(output.array)
+    if gradient is None:
+        if output.array.size != 1:
+            raise OperationError(
+                f"{name}: the output has shape {output.array.shape}; only a single number has an implicit "
+                "gradient of 1: take the sum() or mean(), or give the gradient"
+            )
+        gradient = wrap(xp.ones(output.array.shape, output.array.dtype))
+    elif not isinstance(gradient, TensorClass.cls):
+        gradient = wrap(xp.asarray(gradient))
+    if gradient.array.shape != output.array.shape:
+        raise OperationError(
+            f"{name}: the gradient has shape {gradient.array.shape} and the output {output.array.shape}; "
+            "they need the same shape"
+        )
+    if gradient.array.dtype != output.array.dtype:
+        gradient = wrap(gradient.array.astype(output.array.dtype))
+    return gradient if create_graph else gradient.array
+
+
+def _roots(name: str, outputs: Any, gradients: Any, create_graph: bool) -> list[tuple[Any, Any]]:
+    """Return the pairs (edge, gradient) that a walk starts from."""
+    gradients = [None] * len(outputs) if gradients is None else list(gradients)
+    if len(gradients) != len(outputs):
+        raise OperationError(f"{name}: got {len(gradients)} gradients for {len(outputs)} outputs")
+    roots = []
+    for output, gradient in zip(outputs, gradients, strict=True):
+        if output._edge is None:
+            raise OperationError(
+                f"{name}: the output does not require grad: no input of its operations had "
+                "requires_grad=True, or they ran under no_grad()"
+            )
+        roots.append((edge_of(output), _first_gradient(name, output, gradient, create_graph)))
+    return roots
+
+
+def _as_sequence(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Add the gradients of the outputs with respect to every leaf into the leaves' ``grad``.
+
+    Args:
+        tensors: an output or a sequence of outputs.
+        grad_tensors: for each output the gradient to start from, of its shape; None for a single number.
+        retain_graph: keep the graph for another walk; ``create_graph`` by default.
+        create_graph: record the walk, for derivatives of higher order.
+        inputs: leaves to fill; all by default.
+
+    Raises:
+        OperationError: an output that does not require grad, a shape that does not fit, a graph that was
+            released by an earlier walk, or a saved array that was written to since.
+
+    Example:
+        >>> import minillm
+        >>> x = minillm.tensor([1.0, 2.0], requires_grad=True)
+        >>> minillm.autograd.backward((x * x).sum())
+        >>> x.grad
+        tensor([2., 4.])
+    """
+    outputs = _as_sequence(tensors)
+    gradients = None if grad_tensors is None else _as_sequence(grad_tensors)
+    targets = None if inputs is None else [edge_of(x) for x in _as_sequence(inputs)]
+    walk = Walk(create_graph if retain_graph is None else retain_graph, create_graph, targets)
+    walk.run(_roots("backward", outputs, gradients, create_graph))
+    for leaf, gradient in walk.leaves.items():
+        if walk.targets is not None and leaf not in walk.targets:
+            continue
+        if leaf._hooks:
+            gradient = walk._call_hooks(list(leaf._hooks.values()), gradient)
+        _accumulate(leaf, gradient, leaf in walk.owned, create_graph)
+
+
+def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> None:
+    """Add a gradient to ``leaf.grad``, which must be memory of its own: users write to it in place."""
+    if create_graph:
+        leaf._grad = gradient if leaf._grad is None else leaf._grad + gradient
+    elif leaf._grad is None:
+        leaf._grad = wrap(xp_of(leaf.array).asarray(gradient if owned else gradient.copy()))
+    elif leaf._grad._edge is not None:
+        leaf._grad = wrap(leaf._grad.array + gradient)
+    else:
+        leaf._grad.array += gradient
+        leaf._grad._version[0] += 1
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
+    """Return the gradients of the outputs with respect to the inputs; no ``grad`` is touched.
+
+    Args:
+        outputs: a tensor or a sequence of tensors.
+        inputs: a tensor or a sequence of tensors, leaves or not.
+        grad_outputs: for each output the gradient to start from, of its shape; None for a single number.
+        retain_graph: keep the graph for another walk; ``create_graph`` by default.
+        create_graph: record the walk, so that the result can be differentiated again.
+        allow_unused: return None for an input that no output depends on, instead of raising an error.
+        materialize_grads: return zeros in the place of None.
+
+    Returns:
+        A tuple with a tensor for each input, of its shape.
+
+    Example:
+        >>> import minillm
+        >>> x = minillm.tensor(3.0, requires_grad=True)
+        >>> (dy,) = minillm.autograd.grad(x ** 3, x, create_graph=True)
+        >>> minillm.autograd.grad(dy, x)
+        (tensor(18.),)
+    """
+    outputs, inputs = _as_sequence(outputs), _as_sequence(inputs)
+    gradients = None if grad_outputs is None else _as_sequence(grad_outputs)
+    for i, x in enumerate(inputs):
+        if x._edge is None:
+            raise OperationError(f"grad: input {i} does not require grad; make it with requires_grad=True")
+    targets = [edge_of(x) for x in inputs]
+    walk = Walk(create_graph if retain_graph is None else retain_graph, create_graph, targets)
+    walk.run(_roots("grad", outputs, gradients, create_graph))
+    for leaf in walk.leaves:
+        if leaf._hooks:
+            walk.leaves[leaf] = walk._call_hooks(list(leaf._hooks.values()), walk.leaves[leaf])
+    results = []
+    for i, (x, target) in enumerate(zip(inputs, targets, strict=True)):
+        found = walk.captured if type(target) is tuple else walk.leaves
+        result = found.get(target)
+        if result is None and materialize_grads:
+            result = xp_of(x.array).zeros(x.array.shape, x.array.dtype)
+            result = wrap(result) if create_graph else result
+        if result is None and not allow_unused:
+            raise OperationError(
+                f"grad: no output depends on input {i}, of shape {tuple(x.array.shape)}; "
+                "pass allow_unused=True to get None for it"
+            )
+        if result is not None and not create_graph:
+            # A broadcast view cannot be written to: give the caller memory of its own.
+            result = wrap(xp_of(x.array).asarray(result if result.base is None else result.copy()))
+        results.append(result)
+    return tuple(results)

@@ -1,0 +1,148 @@
+"""Switches of the engine: whether operations are recorded, and whether they are watched for NaN.
+
+Each thread has its own switches, so that a thread which evaluates does not stop another that trains.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+
+
+class _Switches(threading.local):
+    """The switches of one thread."""
+
+    recording = True
+    anomaly = False
+
+
+switches = _Switches()
+
+
+class set_grad_enabled(contextlib.ContextDecorator):
+    """Record operations for backward, or do not, from here on (or inside a ``with`` block).
+
+    Args:
+        mode: True to record, False not to.
+
+    Example:
+        >>> import minillm
+        >>> x = minillm.ones(2, requires_grad=True)
+        >>> with minillm.set_grad_enabled(False):
+        ...     y = x * 2
+        >>> y.requires_grad
+        False
+    """
+
+    def __init__(self, mode: bool) -> None:
+        self._before = switches.recording
+        self._mode = bool(mode)
+        switches.recording = self._mode
+
+    def __enter__(self) -> None:
+        switches.recording = self._mode
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        switches.recording = self._before
+
+
+class _Mode(contextlib.ContextDecorator):
+    """A ``with`` block or decorator inside which recording is on, or off."""
+
+    mode: bool
+
+    def __init__(self) -> None:
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(switches.recording)
+        switches.recording = self.mode
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        switches.recording = self._before.pop()
+
+    def _recreate_cm(self) -> _Mode:  # a decorated function may run in several threads at once
+        return type(self)()
+
+
+class no_grad(_Mode):
+    """A ``with`` block or decorator inside which no operation is recorded for backward.
+
+    Example:
+        >>> import minillm
+        >>> x = minillm.ones(2, requires_grad=True)
+        >>> with minillm.no_grad():
+        ...     y = x * 2
+        >>> y.requires_grad
+        False
+    """
+
+    mode = False
+
+
+class enable_grad(_Mode):
+    """A ``with`` block or decorator inside which operations are recorded, even within ``no_grad``.
+
+    Example:
+        >>> import minillm
+        >>> x = minillm.ones(2, requires_grad=True)
+        >>> with minillm.no_grad(), minillm.enable_grad():
+        ...     y = x * 2
+        >>> y.requires_grad
+        True
+    """
+
+    mode = True
+
+
+inference_mode = no_grad
+
+
+def is_grad_enabled() -> bool:
+    """Return whether operations are being recorded in this thread.
+
+    Example:
+        >>> import minillm
+        >>> minillm.is_grad_enabled()
+        True
+    """
+    return switches.recording
+
+
+@contextlib.contextmanager
+def detect_anomaly(mode: bool = True) -> Iterator[None]:
+    """Inside this block, raise an error that names the operation which first makes a NaN or infinity.
+
+    Every result is looked at, forward and backward, so everything runs slower: a tool for debugging.
+
+    Example:
+        >>> import minillm
+        >>> x = minillm.zeros(2, requires_grad=True)
+        >>> with minillm.autograd.detect_anomaly():
+        ...     y = x.log()
+        Traceback (most recent call last):
+        ...
+        minillm.autograd.errors.AnomalyError: log made -inf or NaN out of finite inputs ...
+    """
+    before = switches.anomaly
+    switches.anomaly = mode
+    try:
+        yield
+    finally:
+        switches.anomaly = before
+
+
+def set_detect_anomaly(mode: bool) -> None:
+    """Switch anomaly detection on or off for this thread; see :func:`detect_anomaly`.
+
+    Example:
+        >>> import minillm
+        >>> minillm.autograd.set_detect_anomaly(False)
+    """
+    switches.anomaly = mode

@@ -1,0 +1,380 @@
+"""Making tensors: from values, from sizes, from the generator."""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minillm.autograd.errors import OperationError, OperationTypeError
+from minillm.autograd.function import LEAF, wrap
+from minillm.autograd.tensor import TensorBase
+from minillm.backend import (
+    Array,
+    Device,
+    default_generator,
+    device_of,
+    get_default_device,
+    get_default_dtype,
+    is_array,
+    to_device,
+    to_dtype,
+    to_numpy,
+    xp_for,
+)
+from minillm.ops.shape import sizes_of
+
+if TYPE_CHECKING:
+    from minillm.backend import Generator
+    from minillm.ops._tensor import Tensor
+
+
+def _finish(array: Array, requires_grad: bool) -> Tensor:
+    """Return a leaf on a new array."""
+    if requires_grad and array.dtype.kind != "f":
+        raise OperationTypeError(
+            f"requires_grad: got {array.dtype}; only floating point tensors have gradients"
+        )
+    return wrap(array, LEAF if requires_grad else None)
+
+
+def array_from(data: Any, dtype: Any = None, device: Any = None, copy: bool = True) -> Array:
+    """Return values as an array: a tensor, an array, a number, or nested sequences of these.
+
+    Python floats become the default dtype, integers int64; arrays keep theirs.
+    """
+    if isinstance(data, TensorBase):
+        data = data.array
+    dtype = None if dtype is None else to_dtype(dtype)
+    if is_array(data):
+        where = (
+            device_of(data)
+            if device is None and device_of(data).type != "cpu"
+            else Device(device or get_default_device())
+        )
+        array = data
+    else:
+        where = Device(device) if device is not None else get_default_device()
+        try:
+            array = np.asarray(_plain(data))
+        except ValueError as error:
+            raise OperationError(f"tensor: the nested sequences have no single shape: {error}") from error
+        copy = False
+        if dtype is None and not isinstance(data, np.generic):
+            python_floats = array.dtype.kind == "f" or not array.size
+            dtype = get_default_dtype() if python_floats and not _holds_arrays(data) else None
+    if array.dtype.kind not in "biuf":
+        raise OperationTypeError(f"tensor: got {array.dtype} values; it needs numbers or booleans")
+    to_dtype(array.dtype)
+    moved = to_device(array, where)
+    if dtype is not None and moved.dtype != dtype:
+        return moved.astype(dtype)
+    return moved.copy() if copy and moved is array else moved
+
+
+def _plain(data: Any) -> Any:
+    """Return nested sequences with arrays in the place of tensors."""
+    if isinstance(data, TensorBase):
+        return to_numpy(data.array)
+    if isinstance(data, (list, tuple)) and data and not isinstance(data[0], (builtins.int, builtins.float)):
+        return [_plain(item) for item in data]
+    return data
+
+
+def _holds_arrays(data: Any) -> bool:
+    """Return whether the first item of nested sequences is an array or a tensor with a dtype of its own."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return hasattr(data, "dtype")
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a new tensor with a copy of the values.
+
+    Args:
+        data: a number, nested sequences of numbers, an array, or a tensor.
+        dtype: of the elements; from the values by default (Python floats give the default dtype).
+        device: "cpu", "cuda:0", ...; the default device by default.
+        requires_grad: ask for gradients.
+
+    Raises:
+        OperationError: ragged sequences, or values that are not numbers.
+
+    Example:
+        >>> import minillm
+        >>> minillm.tensor([[1.0, 2.0], [3.0, 4.0]])
+        tensor([[1., 2.],
+                [3., 4.]])
+    """
+    return _finish(array_from(data, dtype, device), requires_grad)
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """Return a tensor on the values, without a copy where that is possible.
+
+    Example:
+        >>> import minillm
+        >>> minillm.as_tensor([1, 2])
+        tensor([1, 2])
+    """
+    if isinstance(data, TensorBase):
+        return data.to(device=device, dtype=dtype)
+    return _finish(array_from(data, dtype, device, copy=False), False)
+
+
+def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
+    """Return a tensor that shares the memory of a NumPy array.
+
+    Example:
+        >>> import minillm, numpy
+        >>> minillm.from_numpy(numpy.arange(2))
+        tensor([0, 1])
+    """
+    if not isinstance(array, np.ndarray):
+        raise OperationTypeError(f"from_numpy: got {type(array).__name__}; it needs a NumPy array")
+    return _finish(array_from(array, device="cpu", copy=False), False)
+
+
+def _filled(name: str, sizes: tuple[Any, ...], dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    shape = sizes_of(sizes)
+    if any(n < 0 for n in shape):
+        raise OperationError(f"{name}: got the shape {shape}; sizes need to be 0 or more")
+    dtype = get_default_dtype() if dtype is None else to_dtype(dtype)
+    return _finish(getattr(xp_for(device), name)(shape, dtype), requires_grad)
+
+
+def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of zeros.
+
+    Example:
+        >>> import minillm
+        >>> minillm.zeros(2)
+        tensor([0., 0.])
+    """
+    return _filled("zeros", size, dtype, device, requires_grad)
+
+
+def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of ones.
+
+    Example:
+        >>> import minillm
+        >>> minillm.ones(2)
+        tensor([1., 1.])
+    """
+    return _filled("ones", size, dtype, device, requires_grad)
+
+
+def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor whose values are whatever the memory held.
+
+    Example:
+        >>> import minillm
+        >>> minillm.empty(2, 3).shape
+        (2, 3)
+    """
+    return _filled("empty", size, dtype, device, requires_grad)
+
+
+def full(
+    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Return a tensor with one value everywhere.
+
+    Example:
+        >>> import minillm
+        >>> minillm.full((2,), 7)
+        tensor([7, 7])
+    """
+    fill_value = fill_value.item() if isinstance(fill_value, TensorBase) else fill_value
+    if dtype is None:
+        dtype = (
+            "bool" if isinstance(fill_value, bool)
+            else "int64" if isinstance(fill_value, builtins.int)
+            else get_default_dtype()
+        )  # fmt: skip
+    shape = sizes_of((size,) if isinstance(size, builtins.int) else tuple(size))
+    return _finish(xp_for(device).full(shape, fill_value, to_dtype(dtype)), requires_grad)
+
+
+def _like(input: Tensor, dtype: Any, device: Any) -> tuple[Any, Any]:
+    return input.dtype if dtype is None else dtype, input.device if device is None else device
+
+
+def zeros_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Return zeros of the shape, dtype and device of another tensor.
+
+    Example:
+        >>> import minillm
+        >>> minillm.zeros_like(minillm.tensor([1, 2]))
+        tensor([0, 0])
+    """
+    dtype, device = _like(input, dtype, device)
+    return zeros(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return ones of the shape, dtype and device of another tensor.
+
+    Example:
+        >>> import minillm
+        >>> minillm.ones_like(minillm.tensor([1, 2]))
+        tensor([1, 1])
+    """
+    dtype, device = _like(input, dtype, device)
+    return ones(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Return one value in the shape, dtype and device of another tensor.
+
+    Example:
+        >>> import minillm
+        >>> minillm.full_like(minillm.tensor([1, 2]), 7)
+        tensor([7, 7])
+    """
+    dtype, device = _like(input, dtype, device)
+    return full(input.shape, fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def arange(
+    start: Any,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return the numbers from ``start`` up to, not including, ``end``.
+
+    Example:
+        >>> import minillm
+        >>> minillm.arange(3), minillm.arange(1, 2, 0.5)
+        (tensor([0, 1, 2]), tensor([1.0000, 1.5000]))
+    """
+    start, end = (0, start) if end is None else (start, end)
+    if step == 0 or (end - start) / step < 0:
+        raise OperationError(f"arange: {end} is not reached from {start} by steps of {step}")
+    if dtype is None:
+        whole = all(isinstance(n, (builtins.int, np.integer)) for n in (start, end, step))
+        dtype = "int64" if whole else get_default_dtype()
+    return _finish(
+        to_device(np.arange(start, end, step).astype(to_dtype(dtype)), device or get_default_device()),
+        requires_grad,
+    )
+
+
+def linspace(
+    start: float,
+    end: float,
+    steps: int,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return ``steps`` numbers at equal distances, from ``start`` to ``end``, both included.
+
+    Example:
+        >>> import minillm
+        >>> minillm.linspace(0, 1, 3)
+        tensor([0.0000, 0.5000, 1.0000])
+    """
+    if steps < 0:
+        raise OperationError(f"linspace: got {steps} steps; it needs 0 or more")
+    dtype = get_default_dtype() if dtype is None else to_dtype(dtype)
+    return _finish(
+        to_device(np.linspace(start, end, steps).astype(dtype), device or get_default_device()), requires_grad
+    )
+
+
+def eye(
+    n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Return a matrix with ones on the diagonal.
+
+    Example:
+        >>> import minillm
+        >>> minillm.eye(2)
+        tensor([[1., 0.],
+                [0., 1.]])
+    """
+    dtype = get_default_dtype() if dtype is None else to_dtype(dtype)
+    return _finish(xp_for(device).eye(n, m, dtype=dtype), requires_grad)
+
+
+def randn(
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return numbers drawn from the normal distribution of mean 0 and variance 1.
+
+    Example:
+        >>> import minillm
+        >>> minillm.randn(2, 3).shape
+        (2, 3)
+    """
+    generator = default_generator() if generator is None else generator
+    return _finish(generator.normal(sizes_of(size), dtype=dtype, device=device), requires_grad)
+
+
+def rand(
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return numbers drawn evenly from 0 up to, not including, 1.
+
+    Example:
+        >>> import minillm
+        >>> minillm.rand(2, 3).shape
+        (2, 3)
+    """
+    generator = default_generator() if generator is None else generator
+    return _finish(generator.uniform(sizes_of(size), dtype=dtype, device=device), requires_grad)
+
+
+def randint(
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = "int64",
+    device: Any = None,
+) -> Tensor:
+    """Return integers drawn evenly from ``low`` up to, not including, ``high``.
+
+    Example:
+        >>> import minillm
+        >>> minillm.randint(0, 10, (2, 3)).shape
+        (2, 3)
+    """
+    if size is None:
+        low, high, size = 0, low, high
+    generator = default_generator() if generator is None else generator
+    array = generator.integers(low, high, sizes_of((size,)), device=device)
+    return _finish(array.astype(to_dtype(dtype)), False)
+
+
+def randperm(n: int, *, generator: Generator | None = None, device: Any = None) -> Tensor:
+    """Return the integers from 0 to n - 1 in random order.
+
+    Example:
+        >>> import minillm
+        >>> sorted(minillm.randperm(3).tolist())
+        [0, 1, 2]
+    """
+    generator = default_generator() if generator is None else generator
+    return _finish(generator.permutation(n, device=device), False)

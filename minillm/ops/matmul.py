@@ -1,0 +1,121 @@
+"""Matrix products.
+
+y = a b,  da = dy b^T,  db = a^T dy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from minillm.autograd.errors import OperationError
+from minillm.autograd.function import Function
+from minillm.backend import Array, xp_of
+from minillm.ops.shape import reshape
+
+if TYPE_CHECKING:
+    from minillm.ops._tensor import Tensor
+
+
+class MatMul(Function):
+    """y = a b for stacks of matrices, whose leading dimensions broadcast."""
+
+    @classmethod
+    def explain(cls, a: Any, b: Any) -> str | None:
+        if not (hasattr(a, "shape") and hasattr(b, "shape")):
+            return "it needs two tensors"
+        if a.ndim >= 2 and b.ndim >= 2 and a.shape[-1] != b.shape[-2]:
+            return (
+                f"the last dimension of the first, {a.shape[-1]}, needs to equal the second-last of the "
+                f"second, {b.shape[-2]}"
+            )
+        return f"the leading dimensions {a.shape[:-2]} and {b.shape[:-2]} need to broadcast"
+
+    def forward(self, a: Array, b: Array) -> Array:
+        if a.dtype != b.dtype:
+            raise TypeError(f"the dtypes {a.dtype} and {b.dtype} need to be equal")
+        self.save_for_backward(a if self.needs(1) else None, b if self.needs(0) else None)
+        self.b_shape = b.shape
+        return xp_of(a).matmul(a, b)
+
+    def backward(self, dy: Any) -> Any:
+        a, b = self.saved
+        da = None if b is None else matmul(dy, b.swapaxes(-1, -2))
+        if a is None:
+            return da, None
+        if len(self.b_shape) == 2 and a.ndim > 2:  # one product, and no sum over a stack of them
+            a, dy = reshape(a, (-1, a.shape[-1])), reshape(dy, (-1, dy.shape[-1]))
+        return da, matmul(a.swapaxes(-1, -2), dy)
+
+
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """Return the matrix product over the last two dimensions; vectors count as a row and a column.
+
+    Args:
+        input: (..., n, k), or a vector (k,).
+        other: (..., k, m), or a vector (k,).
+
+    Returns:
+        (..., n, m), without the dimension of a vector.
+
+    Raises:
+        OperationError: inner sizes that differ, dtypes that differ, or a number without dimensions.
+
+    Example:
+        >>> import minillm
+        >>> minillm.matmul(minillm.tensor([[1.0, 2.0]]), minillm.tensor([3.0, 4.0]))
+        tensor([11.])
+    """
+    try:
+        row, column = input.ndim == 1, other.ndim == 1
+        if not input.ndim or not other.ndim:
+            raise OperationError(
+                f"matmul: got shapes {tuple(input.shape)} and {tuple(other.shape)}; "
+                "both need at least one dimension; use * for numbers"
+            )
+    except AttributeError:
+        return MatMul.apply(input, other)
+    if not row and not column:
+        return MatMul.apply(input, other)
+    if input.shape[-1] != other.shape[-1 if column else -2]:
+        raise OperationError(
+            f"matmul: got shapes {tuple(input.shape)} and {tuple(other.shape)}; the sizes that are summed "
+            f"over, {input.shape[-1]} and {other.shape[-1 if column else -2]}, need to be equal"
+        )
+    a = reshape(input, (1, -1)) if row else input
+    b = reshape(other, (-1, 1)) if column else other
+    y = MatMul.apply(a, b)
+    shape = list(y.shape)
+    if column:
+        del shape[-1]
+    if row:
+        del shape[-1 if column else -2]
+    return reshape(y, shape)
+
+
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Return the product of two matrices.
+
+    Example:
+        >>> import minillm
+        >>> minillm.mm(minillm.ones(2, 3), minillm.ones(3, 1))
+        tensor([[3.],
+                [3.]])
+    """
+    if input.ndim != 2 or mat2.ndim != 2:
+        raise OperationError(f"mm: got shapes {input.shape} and {mat2.shape}; it needs two matrices")
+    return MatMul.apply(input, mat2)
+
+
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Return the products of two stacks of matrices, (b, n, k) and (b, k, m).
+
+    Example:
+        >>> import minillm
+        >>> minillm.bmm(minillm.ones(2, 1, 3), minillm.ones(2, 3, 1)).shape
+        (2, 1, 1)
+    """
+    if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
+        raise OperationError(
+            f"bmm: got shapes {input.shape} and {mat2.shape}; it needs (b, n, k) and (b, k, m)"
+        )
+    return MatMul.apply(input, mat2)
