@@ -1,0 +1,25 @@
+"""Tokenizers: text to the numbers that language models read, and back.
+
+Each is written out by hand and gives the very ids of the library that made it known:
+
+- `CharTokenizer`: one token a character.
+- `BPETokenizer`: byte-level byte-pair encoding (GPT-2, GPT-4, Llama 3).
+"""
+
+from minillm.tokenizers.base import Tokenizer
+from minillm.tokenizers.batching import BatchEncoding
+from minillm.tokenizers.bpe import BPETokenizer
+from minillm.tokenizers.char import CharTokenizer
+from minillm.tokenizers.loading import from_pretrained
+from minillm.tokenizers.special_tokens import AddedToken
+from minillm.tokenizers.streaming import StreamDecoder
+
+__all__ = [
+    "AddedToken",
+    "BPETokenizer",
+    "BatchEncoding",
+    "CharTokenizer",
+    "StreamDecoder",
+    "Tokenizer",
+    "from_pretrained",
+]
