@@ -41,6 +41,7 @@ from minillm.backend.dtype import (
     to_dtype,
     uint8,
 )
+from minillm.backend.memory import keep_freed_memory
 from minillm.backend.random import (
     Generator,
     default_generator,
@@ -51,6 +52,9 @@ from minillm.backend.random import (
     seed,
     set_rng_state,
 )
+from minillm.backend.scatter import scatter_add
+
+keep_freed_memory()  # before the first array is made
 
 # PyTorch's names that hide builtins: nothing below this line, please.
 bool, float, int = bool_, float_, int_
@@ -85,11 +89,13 @@ __all__ = [
     "int_",
     "is_array",
     "is_available",
+    "keep_freed_memory",
     "long",
     "manual_seed",
     "promote_types",
     "result_type",
     "same_device",
+    "scatter_add",
     "seed",
     "set_default_device",
     "set_default_dtype",

@@ -16,7 +16,6 @@ import re
 import sys
 import threading
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -79,6 +78,7 @@ class Device:
 
     type: str
     index: int | None
+    _text: str
 
     def __init__(self, type: str | Device = "cpu", index: int | None = None) -> None:
         kind, number = _parse(type, index)
@@ -228,9 +228,7 @@ def _device_of_environment() -> Device:
         device._fill(kind, 0 if kind == "cuda" and number is None else number)
         _require(device)
     except (ValueError, RuntimeError) as error:
-        raise error.__class__(
-            f"the environment variable MINILLM_DEVICE is {name!r}: {error}"
-        ) from error
+        raise error.__class__(f"the environment variable MINILLM_DEVICE is {name!r}: {error}") from error
     return device
 
 
@@ -259,19 +257,15 @@ def _require(device: Device) -> Any:
     if device.type == "cpu":
         return np
     if device.type == "strict":
-        return _strict_module().strict_xp
+        from minillm.backend.strict import strict_xp  # at first use: few programs need it
+
+        return strict_xp
     cupy = _import_cupy()
     count = cupy.cuda.runtime.getDeviceCount()
     if device.index is None or device.index >= count:
         last = "cuda:0 alone" if count == 1 else f"cuda:0 to cuda:{count - 1}"
         raise RuntimeError(f"device '{device}' does not exist: this machine has {last}")
     return cupy
-
-
-def _strict_module() -> ModuleType:
-    from minillm.backend import strict  # at first use: few programs ever need it
-
-    return strict
 
 
 def is_available(type: str | Device) -> bool:
@@ -464,8 +458,7 @@ def same_device(operation: str, *arrays: Array) -> None:
             first = device
         elif device is not first and device != first:
             raise RuntimeError(
-                f"{operation}: its inputs are on two devices, {first} and {device}: "
-                "move one with .to(...)"
+                f"{operation}: its inputs are on two devices, {first} and {device}: move one with .to(...)"
             )
 
 

@@ -122,8 +122,7 @@ class Generator:
         Raises:
             ValueError: an empty stream or a step out of range.
         """
-        if not isinstance(stream, str) or not stream:
-            raise ValueError(f"Generator.at: needs a stream's name, got {stream!r}")
+        stream = _checked_stream(stream)
         step = _checked_integer("Generator.at: step", step)
         if not 0 <= step < 2**64:
             raise ValueError(f"Generator.at: needs a step from 0 to 2**64 - 1, got {step}")
@@ -170,7 +169,7 @@ class Generator:
         """
         seed, stream, step, bits = _checked_state(state)
         self._start(seed, stream, step)
-        self._bits.state = bits
+        self._bits.state = bits  # type: ignore[assignment]
 
     # Draws. `shape` is a sequence of sizes or one size; `dtype=None` is the default dtype.
 
@@ -293,9 +292,10 @@ class Generator:
     ) -> Array:
         """Draw a boolean mask, each element true with probability ``p_keep``; made for dropout.
 
-        A quarter of a raw 64-bit word decides an element: true below ``p_keep * 2**16``. A word
-        equal to the whole part of that bound (one in 65536) is decided by a second, 53-bit draw,
-        so the probability is ``p_keep`` itself and not its nearest multiple of 2**-16.
+        One random byte decides an element: true below ``p_keep * 256``. A byte equal to the whole
+        part of that bound (one in 256) is decided by a second, 53-bit draw, so the probability is
+        ``p_keep`` itself and not its nearest multiple of 1/256. That takes an eighth of the raw
+        words that floating-point draws take.
 
         Raises:
             ValueError: ``p_keep`` is not within [0, 1].
@@ -311,16 +311,17 @@ class Generator:
         if not 0.0 <= p_keep <= 1.0:
             raise ValueError(f"keep_mask: needs a probability within [0, 1], got {p_keep}")
         count = math.prod(shape)
-        # "<u8" and "<u2": the same mask on machines of either byte order.
-        words = self._bits.random_raw(-(-count // 4)).astype("<u8", copy=False).view("<u2")[:count]
-        rest, whole = math.modf(p_keep * 65536.0)
-        if whole == 65536.0:
+        # Little-endian words, so that the mask is the same on machines of either byte order.
+        words = self._bits.random_raw(-(-count // 8)).astype("<u8", copy=False)
+        draws = words.view(np.uint8)[:count]
+        rest, whole = math.modf(p_keep * 256.0)
+        if whole == 256.0:
             mask = np.ones(count, dtype=bool)
         else:
-            bound = np.uint16(whole)
-            mask = words < bound
+            bound = np.uint8(whole)
+            mask = draws < bound
             if rest:
-                ties = np.flatnonzero(words == bound)
+                ties = np.flatnonzero(draws == bound)
                 mask[ties] = self._draw.random(ties.size) < rest
         return self._place(mask.reshape(shape), device)
 
@@ -356,9 +357,7 @@ class Generator:
         total = cumulative[..., -1:]
         # NaN and infinity both end up in the total, so it alone is asked for them.
         if not bool((xp.isfinite(total) & (total > 0)).all()) or bool((probabilities < 0).any()):
-            raise ValueError(
-                "choice: needs probabilities >= 0, finite, with a sum above 0 in every row"
-            )
+            raise ValueError("choice: needs probabilities >= 0, finite, with a sum above 0 in every row")
         drawn = np.asarray(self._draw.random(tuple(total.shape)))
         bound = to_device(drawn, device_of(probabilities)) * total
         # Rounding may lift the product to the total, which lies beyond the last index.
@@ -366,7 +365,9 @@ class Generator:
         return xp.asarray((cumulative <= bound).sum(axis=-1, dtype=np.int64))
 
     def _place(self, values: np.ndarray[Any, Any], device: str | Device | None) -> Array:
-        return to_device(values, device or self.device or get_default_device())
+        if device is None:
+            device = get_default_device() if self.device is None else self.device
+        return to_device(values, device)
 
 
 def _key(seed: int, stream: str) -> np.ndarray[Any, Any]:
@@ -389,6 +390,12 @@ def _checked_seed(seed: object) -> int:
     if not _SEED_MIN <= number <= _SEED_MAX:
         raise ValueError(f"Generator: needs a seed from -2**63 to 2**64 - 1, got {number}")
     return number
+
+
+def _checked_stream(stream: object) -> str:
+    if not isinstance(stream, str) or not stream:
+        raise ValueError(f"Generator.at: needs a stream's name, got {stream!r}")
+    return stream
 
 
 def _checked_shape(name: str, shape: int | Sequence[int]) -> tuple[int, ...]:
@@ -419,9 +426,7 @@ def _checked_state(state: dict[str, Any]) -> tuple[int, str, int, dict[str, Any]
             raise ValueError(f"the step is {step}")
         words = {}
         for name in ("counter", "buffer"):
-            words[name] = np.array(
-                [_checked_integer(name, word) for word in state[name]], dtype=np.uint64
-            )
+            words[name] = np.array([_checked_integer(name, word) for word in state[name]], dtype=np.uint64)
             if words[name].shape != (4,):
                 raise ValueError(f"{name} has {words[name].size} words, not 4")
         position, half = state["buffer_pos"], state["has_uint32"]
@@ -437,9 +442,7 @@ def _checked_state(state: dict[str, Any]) -> tuple[int, str, int, dict[str, Any]
         }
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise ValueError(
-            f"Generator.set_state: this is not a state of get_state(): {what}"
-        ) from error
+        raise ValueError(f"Generator.set_state: this is not a state of get_state(): {what}") from error
     return seed, stream, step, bits
 
 
