@@ -27,10 +27,10 @@ test-all-pythons: ## run the tests on each Python 3.10 to 3.13 found here
 	.ci/test-all-pythons $(ARGS)
 
 tutorials: $(VENV)/.installed-plot,fast ## run every tutorial, in order
-	@set -e; for script in $$(ls tutorials/*.py); do echo "== $$script"; $(PY) "$$script"; done
+	@set -e; for script in tutorials/*.py; do echo "== $$script"; $(PY) "$$script"; done
 
 benchmarks: $(VENV)/.installed-test ## run every benchmark (long)
-	@set -e; for script in $$(ls benchmarks/*.py); do echo "== $$script"; $(PY) "$$script"; done
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(PY) "$$script"; done
 
 clean: ## remove caches, build products and coverage data
 	rm -rf build dist *.egg-info .coverage .coverage.* coverage.xml htmlcov
