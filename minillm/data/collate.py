@@ -98,8 +98,7 @@ def _row_of_numbers(batch: Sequence[Any]) -> np.ndarray[Any, Any]:
     strangers = [x for x in batch if not isinstance(x, (bool, int, float, np.number, np.bool_))]
     if strangers:
         raise TypeError(
-            f"default_collate: {type(batch[0]).__name__} and {type(strangers[0]).__name__} "
-            "in one batch"
+            f"default_collate: {type(batch[0]).__name__} and {type(strangers[0]).__name__} in one batch"
         )
     row = np.array(batch)
     if row.dtype.kind == "O":

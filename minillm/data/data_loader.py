@@ -79,12 +79,9 @@ class DataLoader:
             raise ValueError("DataLoader: prefetch_factor must be positive and needs num_workers")
         if sampler is not None and shuffle:
             raise ValueError("DataLoader: give either sampler or shuffle, not both")
-        if batch_sampler is not None and (
-            batch_size != 1 or shuffle or sampler is not None or drop_last
-        ):
+        if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
             raise ValueError(
-                "DataLoader: batch_sampler stands in place of batch_size, shuffle, sampler and "
-                "drop_last"
+                "DataLoader: batch_sampler stands in place of batch_size, shuffle, sampler and drop_last"
             )
         self._streams = isinstance(dataset, IterableDataset)
         if self._streams and (shuffle or sampler is not None or batch_sampler is not None):
@@ -225,9 +222,7 @@ class DataLoader:
         """
         mine = self.state_dict()
         if state.keys() != mine.keys():
-            raise ValueError(
-                f"DataLoader.load_state_dict: needs {sorted(mine)}, got {sorted(state)}"
-            )
+            raise ValueError(f"DataLoader.load_state_dict: needs {sorted(mine)}, got {sorted(state)}")
         for name in ("num_examples", "batch_size"):
             if state[name] != mine[name]:
                 raise ValueError(

@@ -219,6 +219,4 @@ def random_split(
             )
     order = (generator or default_generator()).permutation(size, device="cpu").tolist()
     ends = itertools.accumulate(counts)
-    return [
-        Subset(dataset, order[end - count : end]) for count, end in zip(counts, ends, strict=True)
-    ]
+    return [Subset(dataset, order[end - count : end]) for count, end in zip(counts, ends, strict=True)]

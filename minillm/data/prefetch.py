@@ -50,9 +50,7 @@ def prefetch(
     return _prefetch(items, ahead, timeout, start)
 
 
-def _prefetch(
-    items: Iterable[T], ahead: int, timeout: float, start: Callable[[], Any] | None
-) -> Iterator[T]:
+def _prefetch(items: Iterable[T], ahead: int, timeout: float, start: Callable[[], Any] | None) -> Iterator[T]:
     ready: queue.Queue[Any] = queue.Queue(maxsize=ahead)
     stopped = threading.Event()
 
@@ -76,9 +74,7 @@ def _prefetch(
             try:
                 item = ready.get(timeout=timeout or None)
             except queue.Empty:
-                raise RuntimeError(
-                    f"DataLoader: no batch came within timeout={timeout} seconds"
-                ) from None
+                raise RuntimeError(f"DataLoader: no batch came within timeout={timeout} seconds") from None
             if item is _END:
                 return
             if isinstance(item, _Raised):

@@ -291,8 +291,7 @@ class BucketBatchSampler(_EpochSampler[list[int]]):
     def _cut(self, order: np.ndarray[Any, Any]) -> list[list[int]]:
         numbers = order.tolist()
         batches = [
-            numbers[start : start + self.batch_size]
-            for start in range(0, len(numbers), self.batch_size)
+            numbers[start : start + self.batch_size] for start in range(0, len(numbers), self.batch_size)
         ]
         if self.drop_last and batches and len(batches[-1]) < self.batch_size:
             batches.pop()

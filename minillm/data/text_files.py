@@ -79,9 +79,7 @@ def decode_chunks(path: PathLike, encoding: str = "utf-8") -> Iterator[str]:
             line += text.count("\n")
 
 
-def _undecodable(
-    file: Path, encoding: str, offset: int, line: int, error: UnicodeDecodeError
-) -> str:
+def _undecodable(file: Path, encoding: str, offset: int, line: int, error: UnicodeDecodeError) -> str:
     byte = error.object[error.start : error.start + 1].hex()
     with open(file, "rb") as stream:
         mark = stream.read(2)
@@ -90,8 +88,7 @@ def _undecodable(
     else:
         advice = "Give the file's encoding, such as encoding='latin-1' or encoding='gb18030'"
     return (
-        f"{file}: byte {offset} (0x{byte}, line {line}) is not text in {encoding}: "
-        f"{error.reason}. {advice}"
+        f"{file}: byte {offset} (0x{byte}, line {line}) is not text in {encoding}: {error.reason}. {advice}"
     )
 
 
@@ -162,9 +159,7 @@ def text_blocks(
     return _text_blocks(paths, encoding, characters)
 
 
-def _text_blocks(
-    paths: PathLike | Sequence[PathLike], encoding: str, characters: int
-) -> Iterator[str]:
+def _text_blocks(paths: PathLike | Sequence[PathLike], encoding: str, characters: int) -> Iterator[str]:
     files = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     waiting = ""
     for path in files:

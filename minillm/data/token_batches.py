@@ -50,9 +50,7 @@ class TokenBatches:
         [[8]] [[9]]
     """
 
-    def __init__(
-        self, tokens: Tokens, block_size: int, batch_size: int, *, stream: str = "batch"
-    ) -> None:
+    def __init__(self, tokens: Tokens, block_size: int, batch_size: int, *, stream: str = "batch") -> None:
         _check_tokens(tokens)
         _check_sizes(block_size, batch_size)
         if len(tokens) <= block_size:
@@ -169,9 +167,7 @@ def split_tokens(tokens: Tokens, validation_fraction: float = 0.1) -> tuple[Toke
     """
     _check_tokens(tokens)
     if not 0 <= validation_fraction < 1:
-        raise ValueError(
-            f"validation_fraction must be at least 0 and below 1, got {validation_fraction}"
-        )
+        raise ValueError(f"validation_fraction must be at least 0 and below 1, got {validation_fraction}")
     cut = len(tokens) - round(len(tokens) * validation_fraction)
     return tokens[:cut], tokens[cut:]
 

@@ -56,9 +56,7 @@ class TokenWriter:
         [1, 2, 299, 7]
     """
 
-    def __init__(
-        self, path: PathLike, vocab_size: int, metadata: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, path: PathLike, vocab_size: int, metadata: dict[str, Any] | None = None) -> None:
         if not 1 <= vocab_size <= 1 << 32:
             raise ValueError(f"TokenWriter: vocab_size must be 1 to 2**32, got {vocab_size}")
         self.path = Path(path)
@@ -82,8 +80,7 @@ class TokenWriter:
         row = np.asarray(tokens)
         if row.ndim != 1 or (row.size and row.dtype.kind not in "iu"):
             raise ValueError(
-                f"TokenWriter: tokens must be a row of integers, got {row.dtype} of shape "
-                f"{row.shape}"
+                f"TokenWriter: tokens must be a row of integers, got {row.dtype} of shape {row.shape}"
             )
         if row.size and not (row.min() >= 0 and row.max() < self.vocab_size):
             wrong = int(np.flatnonzero((row < 0) | (row >= self.vocab_size))[0])
@@ -242,8 +239,7 @@ def _read_header(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is no token file of minillm (see write_tokens)")
     if header.get("version") != VERSION:
         raise ValueError(
-            f"{path} is a token file of version {header.get('version')}, this minillm reads "
-            f"version {VERSION}"
+            f"{path} is a token file of version {header.get('version')}, this minillm reads version {VERSION}"
         )
     counts = (header.get("num_tokens"), header.get("vocab_size"))
     sane = all(type(count) is int and count >= 0 for count in counts)

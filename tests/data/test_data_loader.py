@@ -78,9 +78,7 @@ def test_batches_are_tensors():
 
 def test_every_epoch_is_shuffled_anew_and_repeats_with_the_seed():
     def epochs(seed, count=3):
-        loader = DataLoader(
-            range(40), 8, shuffle=True, collate_fn=as_list, generator=Generator(seed)
-        )
+        loader = DataLoader(range(40), 8, shuffle=True, collate_fn=as_list, generator=Generator(seed))
         return [flat(loader) for _ in range(count)]
 
     first = epochs(0)
@@ -244,9 +242,7 @@ def test_arguments_that_contradict_are_refused_as_by_pytorch(arguments):
         torch_data.DataLoader(range(5), **arguments)
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"shuffle": True}, {"sampler": [1]}, {"batch_sampler": [[1]]}]
-)
+@pytest.mark.parametrize("arguments", [{"shuffle": True}, {"sampler": [1]}, {"batch_sampler": [[1]]}])
 def test_a_stream_has_no_order_to_choose(arguments):
     with pytest.raises(ValueError, match="no numbered examples"):
         DataLoader(Stream(), **arguments)

@@ -62,9 +62,7 @@ def test_weights_are_the_shares_drawn(replacement):
 def test_without_replacement_nothing_comes_twice():
     weights = [1.0, 0.0, 2.0, 3.0]
     for seed in range(20):
-        drawn = list(
-            WeightedRandomSampler(weights, 3, replacement=False, generator=Generator(seed))
-        )
+        drawn = list(WeightedRandomSampler(weights, 3, replacement=False, generator=Generator(seed)))
         assert sorted(drawn) == [0, 2, 3]
 
 
@@ -105,9 +103,7 @@ def test_batches_are_those_of_pytorch(size, batch_size, drop_last):
     pool=st.integers(1, 4),
 )
 def test_buckets_hold_every_example_once(lengths, batch_size, shuffle, pool):
-    sampler = BucketBatchSampler(
-        lengths, batch_size, shuffle, pool_batches=pool, generator=Generator(0)
-    )
+    sampler = BucketBatchSampler(lengths, batch_size, shuffle, pool_batches=pool, generator=Generator(0))
     batches = list(sampler)
     assert len(batches) == len(sampler)
     assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))

@@ -74,9 +74,7 @@ def test_an_unknown_encoding_is_named(tmp_path):
 
 
 @given(before=st.text(alphabet="a\né語\r", max_size=60), chunk=st.integers(1, 7), bad=st.booleans())
-def test_the_place_of_a_bad_byte_does_not_depend_on_the_chunks(
-    tmp_path_factory, before, chunk, bad
-):
+def test_the_place_of_a_bad_byte_does_not_depend_on_the_chunks(tmp_path_factory, before, chunk, bad):
     data = before.encode()
     path = write(tmp_path_factory.mktemp("chunks"), "x.txt", data + b"\xff" * bad + b"tail")
     line = before.replace("\r\n", "\n").replace("\r", "\n").count("\n") + 1

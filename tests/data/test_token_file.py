@@ -28,9 +28,7 @@ def test_what_is_written_is_read(tmp_path_factory, rows, vocab_size):
     assert file.vocab_size == vocab_size
 
 
-@pytest.mark.parametrize(
-    ("vocab_size", "dtype"), [(1, "uint16"), (65536, "uint16"), (65537, "uint32")]
-)
+@pytest.mark.parametrize(("vocab_size", "dtype"), [(1, "uint16"), (65536, "uint16"), (65537, "uint32")])
 def test_the_vocabulary_decides_the_width(tmp_path, vocab_size, dtype):
     write_tokens(tmp_path / "t", np.array([vocab_size - 1]), vocab_size)
     file = TokenFile(tmp_path / "t")
@@ -183,9 +181,7 @@ def test_blocks_join_to_the_text(tmp_path_factory, text, characters, cut):
 
 def test_blocks_are_cut_where_a_tokenizer_would_not_notice(tmp_path):
     regex = pytest.importorskip("regex")
-    pattern = regex.compile(
-        r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-    )
+    pattern = regex.compile(r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
     path = tmp_path / "t.txt"
     path.write_text("First line\n\nsecond, 'quoted' line\n \n  indented\nthe last\n\n\nend\n" * 50)
     whole = pattern.findall(read_text(path))
