@@ -237,10 +237,12 @@ class BPETokenizer(Tokenizer):
         place = start - (len(prefixed) - len(text))
         for piece in self._splitter.split(prefixed):
             ids = self._cache[piece]
-            offsets = [
-                (max(place + first, start), max(place + last, start))
-                for first, last in self._offsets(piece, ids)
-            ]
+            offsets = []
+            for first, last in self._offsets(piece, ids):
+                if place + first < start:  # the space put before the text: its first character
+                    offsets.append((start, max(place + last, start + 1)))
+                else:
+                    offsets.append((place + first, place + last))
             words.append((ids, offsets))
             place += len(piece)
         return words

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from minillm.tokenizers.unicode_classes import UNASSIGNED_16
+
 if TYPE_CHECKING:
     import regex
 
@@ -70,6 +72,18 @@ class Splitter:
 
     def split(self, text: str) -> list[str]:
         """Return the pieces of `text`."""
+        newer = {} if text.isascii() else _newer_characters(text)
+        if not newer:
+            return self._split(text)
+        # Cut a copy in which they are what they were in Unicode 16, then the text at these cuts.
+        pieces = []
+        start = 0
+        for piece in self._split(text.translate(newer)):
+            pieces.append(text[start : start + len(piece)])
+            start += len(piece)
+        return pieces
+
+    def _split(self, text: str) -> list[str]:
         pattern = self.compiled
         if pattern.groups == 0:
             pieces: list[str] = pattern.findall(text)
@@ -87,3 +101,23 @@ class Splitter:
         if done < len(text):
             pieces.append(text[done:])
         return pieces
+
+
+#: A code point that is unassigned for ever.
+_NONCHARACTER = "\uffff"
+
+#: Characters already found to be the same in Unicode 16 and later.
+_unchanged: set[str] = set()
+
+
+def _newer_characters(text: str) -> dict[int, str]:
+    """What to read the characters as whose class has changed since Unicode 16."""
+    newer = {}
+    for character in set(text) - _unchanged:
+        if character in UNASSIGNED_16:
+            newer[ord(character)] = _NONCHARACTER
+        elif character == "ʕ":  # a small letter then, a letter without case since Unicode 17
+            newer[ord(character)] = "ʚ"
+        else:
+            _unchanged.add(character)
+    return newer
