@@ -12,6 +12,9 @@ Example:
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from minillm import autograd
 from minillm.autograd import (
     enable_grad,
@@ -21,18 +24,61 @@ from minillm.autograd import (
     set_grad_enabled,
 )
 from minillm.backend import Device as device
+from minillm.backend import DType as dtype
 from minillm.backend import (
     Generator,
+    bool,
     default_generator,
+    double,
+    float,
+    float16,
+    float32,
+    float64,
     get_default_device,
     get_default_dtype,
     get_rng_state,
+    half,
+    initial_seed,
+    int,
+    int8,
+    int16,
+    int32,
+    int64,
+    long,
     manual_seed,
+    promote_types,
+    result_type,
+    seed,
     set_default_device,
     set_default_dtype,
     set_rng_state,
+    short,
+    uint8,
 )
-from minillm.ops import *  # noqa: F403
+from minillm.ops import *
 from minillm.ops import Tensor
 
+if TYPE_CHECKING:
+    from minillm import data, nn, optim, utils
+
 __version__ = "0.1.0"
+
+# Imported at first use: `import minillm` is quick, and `minillm.nn.Linear` works all the same.
+_FOLDERS = {
+    "cuda", "data", "inference", "interop", "keras", "metrics", "models", "nn", "optim", "serve", "testing",
+    "tokenizers", "training", "transformers", "utils", "viz",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FOLDERS:
+        try:
+            return importlib.import_module(f"minillm.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"minillm.{name}":
+                raise
+    raise AttributeError(f"module 'minillm' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_FOLDERS})
