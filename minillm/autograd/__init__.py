@@ -13,13 +13,17 @@ from minillm.autograd.grad_mode import (
     set_detect_anomaly,
     set_grad_enabled,
 )
+from minillm.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 
 __all__ = [
     "Function",
+    "GradcheckError",
     "backward",
     "detect_anomaly",
     "enable_grad",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "inference_mode",
     "is_grad_enabled",
     "no_grad",

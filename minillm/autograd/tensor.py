@@ -14,6 +14,7 @@ from minillm.autograd import engine
 from minillm.autograd.errors import OperationError
 from minillm.autograd.function import LEAF, Function, TensorClass, wrap
 from minillm.autograd.grad_mode import switches
+from minillm.autograd.text import tensor_text
 from minillm.backend import Array, Device, device_of, is_array, to_device, to_numpy
 
 _next_handle = itertools.count().__next__
@@ -330,7 +331,7 @@ class TensorBase:
         return bool((self.array == value).any())
 
     def __repr__(self) -> str:
-        return _tensor_text(self)
+        return tensor_text(self)
 
     def __reduce__(self) -> Any:
         if not self.is_leaf:
@@ -373,24 +374,3 @@ def _rebuild(cls: type, array: Any, device: str, requires_grad: bool) -> Any:
     tensor = wrap(to_device(array, Device(device)), LEAF if requires_grad else None)
     tensor.__class__ = cls
     return tensor
-
-
-def _tensor_text(tensor: TensorBase) -> str:
-    """Return a tensor as PyTorch prints it."""
-    import numpy as np
-
-    array = to_numpy(tensor.array)
-    with np.printoptions(precision=4, suppress=False, threshold=1000):
-        values = np.array2string(array, separator=", ", prefix="tensor(")
-    parts = [values]
-    if 0 in array.shape:
-        parts.append(f"size={tuple(array.shape)}")
-    if tensor.device.type != "cpu":
-        parts.append(f"device='{tensor.device}'")
-    if array.dtype not in (np.float32, np.int64, np.bool_):
-        parts.append(f"dtype={array.dtype}")
-    if not tensor.is_leaf:
-        parts.append(f"grad_fn=<{tensor._edge[0].name()}>")
-    elif tensor._edge is not None:
-        parts.append("requires_grad=True")
-    return f"tensor({', '.join(parts)})"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from minillm.ops._tensor import Parameter, Tensor
+from minillm.ops.arithmetic import add, div, mul, pow, sub
+from minillm.ops.choice import clamp, maximum, minimum, where
+from minillm.ops.comparison import eq, ge, gt, isfinite, isinf, isnan, le, logical_not, lt, ne, sign
 from minillm.ops.creation import (
     arange,
     as_tensor,
@@ -22,44 +25,6 @@ from minillm.ops.creation import (
     zeros,
     zeros_like,
 )
-from minillm.ops.elementwise import (
-    abs,
-    add,
-    cast,
-    clamp,
-    cos,
-    div,
-    eq,
-    erf,
-    exp,
-    expm1,
-    ge,
-    gt,
-    isfinite,
-    isinf,
-    isnan,
-    le,
-    log,
-    log1p,
-    logical_not,
-    lt,
-    maximum,
-    minimum,
-    mul,
-    ne,
-    neg,
-    pow,
-    relu,
-    rsqrt,
-    sigmoid,
-    sign,
-    sin,
-    sqrt,
-    square,
-    sub,
-    tanh,
-    where,
-)
 from minillm.ops.indexing import (
     gather,
     getitem,
@@ -71,6 +36,24 @@ from minillm.ops.indexing import (
 )
 from minillm.ops.indexing import scatter_add_along as scatter_add
 from minillm.ops.matmul import bmm, matmul, mm
+from minillm.ops.pointwise import (
+    abs,
+    cos,
+    erf,
+    exp,
+    expm1,
+    log,
+    log1p,
+    neg,
+    relu,
+    rsqrt,
+    sigmoid,
+    sin,
+    sqrt,
+    square,
+    tanh,
+)
+from minillm.ops.promotion import cast
 from minillm.ops.reduction import (
     all,
     amax,

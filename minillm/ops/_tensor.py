@@ -13,7 +13,17 @@ from minillm.autograd.errors import OperationError, OperationTypeError
 from minillm.autograd.function import LEAF, Function, wrap
 from minillm.autograd.tensor import TensorBase
 from minillm.backend import Array, Device, default_generator, device_of, to_device
-from minillm.ops import creation, elementwise, indexing, reduction, shape
+from minillm.ops import (
+    arithmetic,
+    choice,
+    comparison,
+    creation,
+    indexing,
+    pointwise,
+    promotion,
+    reduction,
+    shape,
+)
 from minillm.ops.matmul import bmm, matmul, mm
 from minillm.ops.softmax import log_softmax, softmax
 
@@ -63,34 +73,34 @@ class Tensor(TensorBase):
     # -- operators ----------------------------------------------------------------------------------
 
     def __add__(self, other: Any) -> Any:
-        return elementwise.Add.apply(self, other)
+        return arithmetic.Add.apply(self, other)
 
     def __radd__(self, other: Any) -> Any:
-        return elementwise.Add.apply(other, self)
+        return arithmetic.Add.apply(other, self)
 
     def __sub__(self, other: Any) -> Any:
-        return elementwise.Sub.apply(self, other)
+        return arithmetic.Sub.apply(self, other)
 
     def __rsub__(self, other: Any) -> Any:
-        return elementwise.Sub.apply(other, self)
+        return arithmetic.Sub.apply(other, self)
 
     def __mul__(self, other: Any) -> Any:
-        return elementwise.Mul.apply(self, other)
+        return arithmetic.Mul.apply(self, other)
 
     def __rmul__(self, other: Any) -> Any:
-        return elementwise.Mul.apply(other, self)
+        return arithmetic.Mul.apply(other, self)
 
     def __truediv__(self, other: Any) -> Any:
-        return elementwise.Div.apply(self, other)
+        return arithmetic.Div.apply(self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return elementwise.Div.apply(other, self)
+        return arithmetic.Div.apply(other, self)
 
     def __pow__(self, other: Any) -> Any:
-        return elementwise.Pow.apply(self, other)
+        return arithmetic.Pow.apply(self, other)
 
     def __rpow__(self, other: Any) -> Any:
-        return elementwise.Pow.apply(other, self)
+        return arithmetic.Pow.apply(other, self)
 
     def __matmul__(self, other: Any) -> Any:
         return matmul(self, other)
@@ -101,27 +111,27 @@ class Tensor(TensorBase):
     def __pos__(self) -> Any:
         return self
 
-    __neg__ = elementwise.neg
-    __abs__ = elementwise.abs
-    __invert__ = elementwise.invert
+    __neg__ = pointwise.neg
+    __abs__ = pointwise.abs
+    __invert__ = comparison.invert
     __getitem__ = indexing.getitem
     __setitem__ = indexing.setitem
-    __eq__ = elementwise.eq  # type: ignore[assignment]
-    __ne__ = elementwise.ne  # type: ignore[assignment]
-    __lt__ = elementwise.lt
-    __le__ = elementwise.le
-    __gt__ = elementwise.gt
-    __ge__ = elementwise.ge
+    __eq__ = comparison.eq  # type: ignore[assignment]
+    __ne__ = comparison.ne  # type: ignore[assignment]
+    __lt__ = comparison.lt
+    __le__ = comparison.le
+    __gt__ = comparison.gt
+    __ge__ = comparison.ge
     __hash__ = TensorBase.__hash__
 
     def __and__(self, other: Any) -> Any:
-        return elementwise.And.apply(self, other)
+        return comparison.And.apply(self, other)
 
     def __or__(self, other: Any) -> Any:
-        return elementwise.Or.apply(self, other)
+        return comparison.Or.apply(self, other)
 
     def __xor__(self, other: Any) -> Any:
-        return elementwise.Xor.apply(self, other)
+        return comparison.Xor.apply(self, other)
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
@@ -133,34 +143,34 @@ class Tensor(TensorBase):
     # -- functions as methods -----------------------------------------------------------------------
 
     add, sub, mul, div, pow = (
-        elementwise.add, elementwise.sub, elementwise.mul, elementwise.div, elementwise.pow,
+        arithmetic.add, arithmetic.sub, arithmetic.mul, arithmetic.div, arithmetic.pow,
     )  # fmt: skip
-    neg = elementwise.neg
-    abs = elementwise.abs
-    exp = elementwise.exp
-    expm1 = elementwise.expm1
-    log = elementwise.log
-    log1p = elementwise.log1p
-    sqrt = elementwise.sqrt
-    rsqrt = elementwise.rsqrt
-    square = elementwise.square
-    sin = elementwise.sin
-    cos = elementwise.cos
-    tanh = elementwise.tanh
-    sigmoid = elementwise.sigmoid
-    relu = elementwise.relu
-    erf = elementwise.erf
-    clamp = elementwise.clamp
-    sign = elementwise.sign
-    maximum = elementwise.maximum
-    minimum = elementwise.minimum
+    neg = pointwise.neg
+    abs = pointwise.abs
+    exp = pointwise.exp
+    expm1 = pointwise.expm1
+    log = pointwise.log
+    log1p = pointwise.log1p
+    sqrt = pointwise.sqrt
+    rsqrt = pointwise.rsqrt
+    square = pointwise.square
+    sin = pointwise.sin
+    cos = pointwise.cos
+    tanh = pointwise.tanh
+    sigmoid = pointwise.sigmoid
+    relu = pointwise.relu
+    erf = pointwise.erf
+    clamp = choice.clamp
+    sign = comparison.sign
+    maximum = choice.maximum
+    minimum = choice.minimum
     eq, ne, lt, le, gt, ge = (
-        elementwise.eq, elementwise.ne, elementwise.lt, elementwise.le, elementwise.gt, elementwise.ge,
+        comparison.eq, comparison.ne, comparison.lt, comparison.le, comparison.gt, comparison.ge,
     )  # fmt: skip
-    isnan = elementwise.isnan
-    isinf = elementwise.isinf
-    isfinite = elementwise.isfinite
-    logical_not = elementwise.logical_not
+    isnan = comparison.isnan
+    isinf = comparison.isinf
+    isfinite = comparison.isfinite
+    logical_not = comparison.logical_not
 
     sum = reduction.sum
     mean = reduction.mean
@@ -258,35 +268,35 @@ class Tensor(TensorBase):
 
     def astype(self, dtype: Any) -> Any:
         """Return the tensor in another dtype."""
-        return elementwise.cast(self, dtype)
+        return promotion.cast(self, dtype)
 
     def type_as(self, other: Tensor) -> Any:
         """Return the tensor in the dtype of another."""
-        return elementwise.cast(self, other.dtype)
+        return promotion.cast(self, other.dtype)
 
     def float(self) -> Any:
         """Return the tensor in float32."""
-        return elementwise.cast(self, "float32")
+        return promotion.cast(self, "float32")
 
     def double(self) -> Any:
         """Return the tensor in float64."""
-        return elementwise.cast(self, "float64")
+        return promotion.cast(self, "float64")
 
     def half(self) -> Any:
         """Return the tensor in float16."""
-        return elementwise.cast(self, "float16")
+        return promotion.cast(self, "float16")
 
     def long(self) -> Any:
         """Return the tensor in int64."""
-        return elementwise.cast(self, "int64")
+        return promotion.cast(self, "int64")
 
     def int(self) -> Any:
         """Return the tensor in int32."""
-        return elementwise.cast(self, "int32")
+        return promotion.cast(self, "int32")
 
     def bool(self) -> Any:
         """Return the tensor in booleans."""
-        return elementwise.cast(self, "bool")
+        return promotion.cast(self, "bool")
 
     def to(self, *args: Any, device: Any = None, dtype: Any = None, copy: Any = False) -> Any:
         """Return the tensor on another device or in another dtype; itself where nothing changes.
@@ -313,7 +323,7 @@ class Tensor(TensorBase):
                 dtype = arg
         result: Any = self
         if dtype is not None:
-            result = elementwise.cast(result, dtype)
+            result = promotion.cast(result, dtype)
         if device is not None and Device(device) != result.device:
             result = ToDevice.apply(result, Device(device))
         return shape.clone(result) if copy and result is self else result
@@ -348,23 +358,23 @@ class Tensor(TensorBase):
 
     def add_(self, other: Any, *, alpha: Any = 1) -> Any:
         """Add in place."""
-        return self._become("add_", elementwise.add(self, other, alpha=alpha))
+        return self._become("add_", arithmetic.add(self, other, alpha=alpha))
 
     def sub_(self, other: Any, *, alpha: Any = 1) -> Any:
         """Subtract in place."""
-        return self._become("sub_", elementwise.sub(self, other, alpha=alpha))
+        return self._become("sub_", arithmetic.sub(self, other, alpha=alpha))
 
     def mul_(self, other: Any) -> Any:
         """Multiply in place."""
-        return self._become("mul_", elementwise.mul(self, other))
+        return self._become("mul_", arithmetic.mul(self, other))
 
     def div_(self, other: Any) -> Any:
         """Divide in place."""
-        return self._become("div_", elementwise.div(self, other))
+        return self._become("div_", arithmetic.div(self, other))
 
     def clamp_(self, min: Any = None, max: Any = None) -> Any:
         """Clamp in place."""
-        return self._become("clamp_", elementwise.clamp(self, min, max))
+        return self._become("clamp_", choice.clamp(self, min, max))
 
     def masked_fill_(self, mask: Any, value: Any) -> Any:
         """Fill where the mask is True, in place."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -119,7 +119,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
         tensor([1, 2])
     """
     if isinstance(data, TensorBase):
-        return data.to(device=device, dtype=dtype)
+        return cast("Tensor", data).to(device=device, dtype=dtype)
     return _finish(array_from(data, dtype, device, copy=False), False)
 
 

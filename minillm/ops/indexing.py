@@ -11,16 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from minillm.autograd.errors import OperationError, OperationIndexError, OperationTypeError
 from minillm.autograd.function import Function
-from minillm.backend import Array, is_array, xp_of
-from minillm.ops.elementwise import where
+from minillm.backend import Array, is_array, scatter_add, xp_of
+from minillm.ops.choice import where
 from minillm.ops.shape import dim_of
-
-try:
-    from minillm.backend import scatter_add
-except ImportError:
-    import numpy as np
-
-    scatter_add = np.add.at
 
 if TYPE_CHECKING:
     from minillm.ops._tensor import Tensor

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from minillm.autograd.errors import OperationError, OperationIndexError
 from minillm.autograd.function import Function
-from minillm.backend import Array, xp_of
+from minillm.backend import Array, promote_types, xp_of
+from minillm.ops.promotion import cast
 
 if TYPE_CHECKING:
     from minillm.ops._tensor import Tensor
@@ -321,9 +322,6 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     present = [x for x in tensors if x.shape != (0,)] or tensors  # PyTorch lets empty vectors join
     dtypes = {x.dtype for x in present}
     if len(dtypes) > 1:
-        from minillm.backend import promote_types
-        from minillm.ops.elementwise import cast
-
         dtype = present[0].dtype
         for x in present[1:]:
             dtype = promote_types(dtype, x.dtype)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from minillm.autograd.function import Function
 from minillm.backend import Array
 from minillm.kernels import kernels_of
-from minillm.ops.elementwise import cast, exp, floating
+from minillm.ops.pointwise import exp
+from minillm.ops.promotion import cast, floating
 from minillm.ops.shape import dim_of
 
 if TYPE_CHECKING:

@@ -51,7 +51,8 @@ class StrictArray:
 
     def get(self) -> HostArray:
         """Return a copy on the host, as an array of NumPy."""
-        return self._host.copy()
+        host: HostArray = self._host.copy()
+        return host
 
     def __array__(self, *args: object, **kwargs: object) -> NoReturn:
         raise TypeError(
@@ -113,12 +114,14 @@ class StrictArray:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the elements."""
-        return self._host.dtype
+        dtype: np.dtype[Any] = self._host.dtype
+        return dtype
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The size of each axis; setting it reshapes without a copy."""
-        return self._host.shape
+        shape: tuple[int, ...] = self._host.shape
+        return shape
 
     @shape.setter
     def shape(self, shape: tuple[int, ...]) -> None:

@@ -1,0 +1,82 @@
+"""Which dtype an operation computes in, and what two operands need to fit together.
+
+A ``Binary`` operation takes two tensors, or a tensor and a number: their dtypes are promoted as PyTorch does
+(``minillm.backend.result_type``), their shapes broadcast (aligned at the right, sizes equal or 1), and the
+engine sums the gradients back down.
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minillm.autograd.function import Function
+from minillm.backend import Array, get_default_dtype, is_array, result_type, to_dtype
+
+if TYPE_CHECKING:
+    from minillm.ops._tensor import Tensor
+
+Number = builtins.float | builtins.int | builtins.bool
+
+# PyTorch's infinities and NaN come without a word, and so do ours. As a decorator it costs half of a block.
+quiet = np.errstate(all="ignore")
+
+
+def promoted(a: Any, b: Any) -> tuple[Any, Any]:
+    """Return two operands in the dtype that PyTorch would compute in; numbers stay numbers."""
+    try:
+        if a.dtype is b.dtype:
+            return a, b
+    except AttributeError:  # one is a Python number, which bends to a float array
+        array = a if is_array(a) else b
+        if is_array(array) and array.dtype.kind == "f":
+            return a, b
+    dtype = result_type(a, b)
+    return (
+        a.astype(dtype) if is_array(a) and a.dtype != dtype else a,
+        b.astype(dtype) if is_array(b) and b.dtype != dtype else b,
+    )
+
+
+def floating(x: Array) -> Array:
+    """Return ``x`` itself if it holds floats, else a copy in the default dtype."""
+    return x if x.dtype.kind == "f" else x.astype(get_default_dtype())
+
+
+class Binary(Function):
+    """An operation of two operands that are promoted and broadcast."""
+
+    @classmethod
+    def explain(cls, a: Any, b: Any, *rest: Any) -> str | None:
+        shape_a, shape_b = getattr(a, "shape", ()), getattr(b, "shape", ())
+        for i in range(1, min(len(shape_a), len(shape_b)) + 1):
+            if shape_a[-i] != shape_b[-i] and 1 not in (shape_a[-i], shape_b[-i]):
+                return (
+                    f"the shapes do not broadcast: dimension -{i} has size {shape_a[-i]} and {shape_b[-i]}; "
+                    "aligned at the right, sizes need to be equal or 1"
+                )
+        return None
+
+
+class Cast(Function):
+    """y = x in another dtype; the engine casts the gradient back."""
+
+    def forward(self, x: Array, dtype: Any) -> Array:
+        return x.astype(dtype, copy=False)
+
+    def backward(self, dy: Any) -> Any:
+        return dy
+
+
+def cast(input: Tensor, dtype: Any) -> Tensor:
+    """Return input in another dtype; itself where it has that dtype already.
+
+    Example:
+        >>> import minillm
+        >>> minillm.ops.cast(minillm.tensor([1.5]), "int64")
+        tensor([1])
+    """
+    dtype = to_dtype(dtype)
+    return input if input.dtype == dtype else Cast.apply(input, dtype)
