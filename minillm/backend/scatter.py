@@ -28,7 +28,7 @@ def scatter_add(array: Array, index: Any, values: Any) -> None:
         values: an array that broadcasts to the shape of ``array[index]``, or a number.
 
     Raises:
-        IndexError: a place that is not in the array. (CuPy wraps it around without an error.)
+        IndexError: a place that is not in the array. (In a tuple CuPy wraps it without an error.)
         TypeError: values that the dtype of the array cannot take, such as floats for integers.
         ValueError: values that do not broadcast to the shape of ``array[index]``.
 
@@ -161,7 +161,13 @@ def _add_in_order(xp: Any, target: Array, places: Array, rows: Array) -> None:
     starts = xp.flatnonzero(is_first)
     group = xp.cumsum(is_first) - 1
     position = xp.arange(places.size) - starts[group]  # 0, 1, 2, ... within each place
-    longest = int(position.max()) + 1
+    # One wait for the device tells both how many steps there are and whether all places exist.
+    last, low, high = xp.stack([position.max(), places[0], places[-1]]).tolist()
+    length = target.shape[0]
+    if low < 0 or high >= length:
+        wrong = low - length if low < 0 else high
+        raise IndexError(f"scatter_add: index {wrong} is out of range for an axis of size {length}")
+    longest = last + 1
     step = 1
     while step < longest:
         same_place = group[step:] == group[:-step]
