@@ -2,7 +2,42 @@
 
 from __future__ import annotations
 
+from minillm.kernels.cpu.activation import silu, silu_backward
+from minillm.kernels.cpu.dropout import dropout
+from minillm.kernels.cpu.embedding import embedding, embedding_backward
 from minillm.kernels.cpu.erf import erf
+from minillm.kernels.cpu.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
+from minillm.kernels.cpu.gru import gru_backward, gru_forward
+from minillm.kernels.cpu.layer_norm import layer_norm, layer_norm_backward
+from minillm.kernels.cpu.linear import linear, linear_backward
+from minillm.kernels.cpu.lstm import lstm_backward, lstm_forward
+from minillm.kernels.cpu.rms_norm import rms_norm, rms_norm_backward
+from minillm.kernels.cpu.rnn import rnn_backward, rnn_forward
 from minillm.kernels.cpu.softmax import log_softmax, softmax
 
-__all__ = ["erf", "log_softmax", "softmax"]
+__all__ = [
+    "dropout",
+    "embedding",
+    "embedding_backward",
+    "erf",
+    "gelu",
+    "gelu_backward",
+    "gelu_tanh",
+    "gelu_tanh_backward",
+    "gru_backward",
+    "gru_forward",
+    "layer_norm",
+    "layer_norm_backward",
+    "linear",
+    "linear_backward",
+    "log_softmax",
+    "lstm_backward",
+    "lstm_forward",
+    "rms_norm",
+    "rms_norm_backward",
+    "rnn_backward",
+    "rnn_forward",
+    "silu",
+    "silu_backward",
+    "softmax",
+]

@@ -1,0 +1,75 @@
+"""The affine map y = x W^T + b: one product of two matrices for any number of leading dimensions.
+
+dx = dy W,  dW = dy^T x,  db = the sum of dy over its rows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minillm.backend import Array, xp_of
+
+
+def linear(x: Array, weight: Array, bias: Array | None) -> Array:
+    """Return x W^T + b.
+
+    Args:
+        x: (..., in).
+        weight: (out, in).
+        bias: (out,) or None.
+
+    Returns:
+        (..., out), in a buffer of its own.
+    """
+    if x.dtype.itemsize == 2:  # NumPy multiplies float16 by hand, and adds up in float16
+        wide = linear(_wide(x), _wide(weight), None if bias is None else _wide(bias))
+        return wide.astype(x.dtype)
+    y = as_matrix(x).dot(weight.T)
+    if bias is not None:
+        y += bias
+    return y if x.ndim == 2 else y.reshape((*x.shape[:-1], weight.shape[0]))
+
+
+def linear_backward(
+    dy: Array, x: Array | None, weight: Array | None, with_bias: bool
+) -> tuple[Array | None, Array | None, Array | None]:
+    """Return the gradients of x, weight and bias.
+
+    Args:
+        dy: (..., out).
+        x: (..., in), or None where the gradient of the weight is not asked for.
+        weight: (out, in), or None where the gradient of x is not asked for.
+        with_bias: whether the gradient of the bias is asked for.
+    """
+    if dy.dtype.itemsize == 2:
+        wide = linear_backward(
+            _wide(dy), None if x is None else _wide(x), None if weight is None else _wide(weight), with_bias
+        )
+        dx, dweight, dbias = (None if g is None else g.astype(dy.dtype) for g in wide)
+        return dx, dweight, dbias
+    rows = as_matrix(dy)
+    dx = dweight = dbias = None
+    if weight is not None:
+        dx = rows.dot(weight)
+        if dy.ndim != 2:
+            dx = dx.reshape((*dy.shape[:-1], weight.shape[1]))
+    if x is not None:
+        dweight = rows.T.dot(as_matrix(x))
+    if with_bias:
+        dbias = column_sums(rows)
+    return dx, dweight, dbias
+
+
+def column_sums(x: Array) -> Array:
+    """Return the sums over the rows of a matrix, as a product with ones: BLAS is faster than sum()."""
+    return xp_of(x).ones(len(x), x.dtype).dot(x)
+
+
+def as_matrix(x: Array) -> Array:
+    """Return x with all dimensions but the last in one; reshape(-1) could not tell where x is empty."""
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def _wide(x: Any) -> Array:
+    return x.astype("float32")

@@ -1,0 +1,78 @@
+"""The linear layer: y = x W^T + b."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from minillm.autograd.function import Function
+from minillm.backend import Array
+from minillm.kernels import kernels_of
+
+if TYPE_CHECKING:
+    from minillm.ops import Tensor
+
+
+def linear_composite(input: Any, weight: Any, bias: Any = None) -> Any:
+    """Return x W^T + b as a formula of operations."""
+    y = input @ weight.swapaxes(-1, -2)
+    return y if bias is None else y + bias
+
+
+class Linear(Function):
+    """y = x W^T + b,  dx = dy W,  dW = dy^T x,  db = sum of dy."""
+
+    composite = linear_composite
+
+    @classmethod
+    def explain(cls, x: Any, weight: Any, bias: Any = None) -> str | None:
+        if not (hasattr(x, "shape") and hasattr(weight, "shape")):
+            return "it needs tensors"
+        if weight.ndim != 2:
+            return "the weight needs two dimensions, (out_features, in_features)"
+        if not x.ndim or x.shape[-1] != weight.shape[1]:
+            return (
+                f"the last dimension of the input needs to be in_features = {weight.shape[1]}, "
+                "the second of the weight"
+            )
+        if bias is not None and bias.shape != weight.shape[:1]:
+            return f"the bias needs shape ({weight.shape[0]},), the first dimension of the weight"
+        if x.dtype != weight.dtype or (bias is not None and bias.dtype != x.dtype):
+            return "input, weight and bias need the same dtype; cast with .to(...)"
+        return None
+
+    def forward(self, x: Array, weight: Array, bias: Array | None) -> Array:
+        if x.dtype != weight.dtype or (bias is not None and bias.shape != weight.shape[:1]):
+            raise ValueError("the arguments do not fit")
+        edges = self.edges
+        self.save_for_backward(x if edges[1] is not None else None, weight if edges[0] is not None else None)
+        return kernels_of(x).linear(x, weight, bias)
+
+    def backward(self, dy: Array) -> Any:
+        x, weight = self.saved
+        return kernels_of(dy).linear_backward(dy, x, weight, self.edges[2] is not None)
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return input W^T + bias.
+
+    Args:
+        input: (..., in_features).
+        weight: (out_features, in_features), or a vector (in_features,) for a single output.
+        bias: (out_features,), or None; a single number for a vector.
+
+    Returns:
+        (..., out_features), without the last dimension for a vector.
+
+    Raises:
+        OperationError: sizes or dtypes that do not fit.
+
+    Example:
+        >>> import minillm
+        >>> from minillm.nn import functional as F
+        >>> F.linear(minillm.ones(1, 2), minillm.tensor([[1.0, 2.0]]), minillm.tensor([0.5]))
+        tensor([[3.5000]])
+    """
+    if getattr(weight, "ndim", 2) == 1:
+        y = input @ weight
+        return y if bias is None else y + bias
+    return Linear.apply(input, weight, bias)

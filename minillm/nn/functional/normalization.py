@@ -1,0 +1,247 @@
+"""Normalisation: values are brought to mean 0 and variance 1, or to length 1.
+
+Layer norm: Ba, Kiros and Hinton, 2016, arXiv:1607.06450. RMS norm: Zhang and Sennrich, 2019,
+arXiv:1910.07467. Batch norm: Ioffe and Szegedy, 2015, arXiv:1502.03167.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minillm import ops
+from minillm.autograd import no_grad
+from minillm.autograd.errors import OperationError
+from minillm.autograd.function import Function
+from minillm.backend import Array
+from minillm.kernels import kernels_of
+
+if TYPE_CHECKING:
+    from minillm.ops import Tensor
+
+
+def layer_norm_composite(x: Any, weight: Any, bias: Any, ndim: int, eps: float) -> Any:
+    """Return (x - mean) / sqrt(var + eps) * weight + bias, over the last ``ndim`` dimensions."""
+    dims = tuple(range(-ndim, 0))
+    centred = x - ops.mean(x, dims, keepdim=True)
+    y = centred / ops.sqrt(ops.mean(centred * centred, dims, keepdim=True) + eps)
+    if weight is not None:
+        y = y * weight
+    return y if bias is None else y + bias
+
+
+class LayerNorm(Function):
+    """y = (x - mean) rstd w + b, over the last ``ndim`` dimensions."""
+
+    composite = layer_norm_composite
+
+    def forward(self, x: Array, weight: Any, bias: Any, ndim: int, eps: float) -> Array:
+        n = math.prod(x.shape[x.ndim - ndim :])
+        rows = x.reshape(math.prod(x.shape[: x.ndim - ndim]), n)
+        w = None if weight is None else weight.reshape(n)
+        y, mean, rstd = kernels_of(x).layer_norm(rows, w, None if bias is None else bias.reshape(n), eps)
+        self.save_for_backward(rows, w, mean, rstd)
+        self.shape, self.weight_shape = x.shape, x.shape[x.ndim - ndim :]
+        return y.reshape(x.shape)
+
+    def backward(self, dy: Array) -> Any:
+        x, weight, mean, rstd = self.saved
+        dx, dweight, dbias = kernels_of(dy).layer_norm_backward(dy.reshape(x.shape), x, weight, mean, rstd)
+        return dx.reshape(self.shape), dweight.reshape(self.weight_shape), dbias.reshape(self.weight_shape)
+
+
+def rms_norm_composite(x: Any, weight: Any, ndim: int, eps: float) -> Any:
+    """Return x / sqrt(mean(x^2) + eps) * weight, over the last ``ndim`` dimensions."""
+    y = x / ops.sqrt(ops.mean(x * x, tuple(range(-ndim, 0)), keepdim=True) + eps)
+    return y if weight is None else y * weight
+
+
+class RMSNorm(Function):
+    """y = x rstd w, over the last ``ndim`` dimensions."""
+
+    composite = rms_norm_composite
+
+    def forward(self, x: Array, weight: Any, ndim: int, eps: float) -> Array:
+        n = math.prod(x.shape[x.ndim - ndim :])
+        rows = x.reshape(math.prod(x.shape[: x.ndim - ndim]), n)
+        w = None if weight is None else weight.reshape(n)
+        y, rstd = kernels_of(x).rms_norm(rows, w, eps)
+        self.save_for_backward(rows, w, rstd)
+        self.shape, self.weight_shape = x.shape, x.shape[x.ndim - ndim :]
+        return y.reshape(x.shape)
+
+    def backward(self, dy: Array) -> Any:
+        x, weight, rstd = self.saved
+        dx, dweight = kernels_of(dy).rms_norm_backward(dy.reshape(x.shape), x, weight, rstd)
+        return dx.reshape(self.shape), dweight.reshape(self.weight_shape)
+
+
+def _check_normalized(name: str, input: Any, normalized_shape: Sequence[int], **vectors: Any) -> None:
+    """Raise an error where the input or a parameter does not have the normalised shape."""
+    wanted = tuple(normalized_shape)
+    if not wanted:
+        raise OperationError(f"{name}: got an empty normalized_shape; it needs at least one dimension")
+    if tuple(input.shape[-len(wanted) :]) != wanted:
+        raise OperationError(
+            f"{name}: got an input of shape {tuple(input.shape)}; with normalized_shape={list(wanted)} its "
+            f"last dimensions need to be {wanted}"
+        )
+    for vector_name, vector in vectors.items():
+        if vector is not None and tuple(vector.shape) != wanted:
+            raise OperationError(
+                f"{name}: got a {vector_name} of shape {tuple(vector.shape)}; it needs normalized_shape, {wanted}"
+            )
+        if vector is not None and vector.dtype != input.dtype:
+            raise OperationError(
+                f"{name}: got an input of {input.dtype} and a {vector_name} of {vector.dtype}; they need the "
+                "same dtype; cast with .to(...)"
+            )
+    if input.dtype.kind != "f":
+        raise OperationError(f"{name}: got an input of {input.dtype}; it needs floats")
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Return the input with mean 0 and variance 1 over its last dimensions, scaled and shifted.
+
+    Args:
+        input: (..., *normalized_shape), floats.
+        normalized_shape: the sizes of the dimensions that are normalised together.
+        weight: the scale, of that shape, or None for 1.
+        bias: the shift, of that shape, or None for 0.
+        eps: added to the variance, against division by zero.
+
+    Raises:
+        OperationError: shapes or dtypes that do not fit.
+
+    Example:
+        >>> import minillm
+        >>> minillm.nn.functional.layer_norm(minillm.tensor([1.0, 3.0]), (2,))
+        tensor([-1.0000,  1.0000])
+    """
+    _check_normalized("layer_norm", input, normalized_shape, weight=weight, bias=bias)
+    return LayerNorm.apply(input, weight, bias, len(normalized_shape), eps)
+
+
+def rms_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> Tensor:
+    """Return the input with mean square 1 over its last dimensions, scaled.
+
+    Args:
+        input: (..., *normalized_shape), floats.
+        normalized_shape: the sizes of the dimensions that are normalised together.
+        weight: the scale, of that shape, or None for 1.
+        eps: added to the mean square; the smallest step from 1 of the dtype by default.
+
+    Raises:
+        OperationError: shapes or dtypes that do not fit.
+
+    Example:
+        >>> import minillm
+        >>> minillm.nn.functional.rms_norm(minillm.tensor([3.0, 3.0]), (2,))
+        tensor([1.0000, 1.0000])
+    """
+    _check_normalized("rms_norm", input, normalized_shape, weight=weight)
+    eps = float(np.finfo(input.dtype).eps) if eps is None else eps
+    return RMSNorm.apply(input, weight, len(normalized_shape), eps)
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Return the input with mean 0 and variance 1 in each channel, over the batch.
+
+    Args:
+        input: (N, C) or (N, C, ...), floats.
+        running_mean: (C,), used where not training, updated in place while training; or None.
+        running_var: (C,), likewise.
+        weight: the scale of each channel, (C,), or None.
+        bias: the shift of each channel, (C,), or None.
+        training: use mean and variance of this batch.
+        momentum: the weight of this batch in the running values.
+        eps: added to the variance.
+
+    Raises:
+        OperationError: shapes that do not fit, or a single value in each channel while training.
+
+    Example:
+        >>> import minillm
+        >>> x = minillm.tensor([[1.0], [3.0]])
+        >>> minillm.nn.functional.batch_norm(x, None, None, training=True)
+        tensor([[-1.0000],
+                [ 1.0000]])
+    """
+    if input.ndim < 2:
+        raise OperationError(f"batch_norm: got shape {input.shape}; it needs (N, C) or (N, C, ...)")
+    channels = input.shape[1]
+    for name, vector in (("mean", running_mean), ("variance", running_var), ("weight", weight), ("bias", bias)):
+        if vector is not None and tuple(vector.shape) != (channels,):
+            raise OperationError(
+                f"batch_norm: got an input of shape {input.shape} and a {name} of shape {vector.shape}; "
+                f"it needs ({channels},), one value for each channel"
+            )
+    shape = (1, channels) + (1,) * (input.ndim - 2)
+    if training:
+        dims = (0, *range(2, input.ndim))
+        n = input.numel() // channels if channels else 0
+        if n <= 1:
+            raise OperationError(
+                f"batch_norm: got shape {input.shape}; training needs more than one value in each channel"
+            )
+        mean = ops.mean(input, dims, keepdim=True)
+        centred = input - mean
+        var = ops.mean(centred * centred, dims, keepdim=True)
+        with no_grad():
+            for running, value in ((running_mean, mean), (running_var, var * (n / (n - 1)))):
+                if running is not None:
+                    running.mul_(1 - momentum).add_(ops.reshape(value.detach(), (channels,)), alpha=momentum)
+        y = centred / ops.sqrt(var + eps)
+    else:
+        if running_mean is None or running_var is None:
+            raise OperationError("batch_norm: without training it needs running_mean and running_var")
+        y = (input - ops.reshape(running_mean, shape)) / ops.sqrt(ops.reshape(running_var, shape) + eps)
+    if weight is not None:
+        y = y * ops.reshape(weight, shape)
+    return y if bias is None else y + ops.reshape(bias, shape)
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    """Return the input divided by its p-norm along ``dim``.
+
+    Args:
+        input: floats.
+        p: of the norm: 2 for the length, 1 for the sum of sizes, infinity for the largest.
+        dim: along which the norm is 1 afterwards.
+        eps: norms below it count as it, against division by zero.
+
+    Example:
+        >>> import minillm
+        >>> minillm.nn.functional.normalize(minillm.tensor([[3.0, 4.0]]))
+        tensor([[0.6000, 0.8000]])
+    """
+    if p == math.inf:
+        return input / ops.clamp(ops.amax(ops.abs(input), dim, keepdim=True), eps)
+    # The bound goes below the root, whose slope at zero is infinite.
+    least = max(eps**p, float(np.finfo(input.dtype).tiny))
+    if p == 2:
+        return input / ops.sqrt(ops.clamp(ops.sum(input * input, dim, keepdim=True), least))
+    return input / ops.clamp(ops.sum(ops.abs(input) ** p, dim, keepdim=True), least) ** (1 / p)
