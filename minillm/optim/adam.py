@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from minillm.backend import Array, xp_of
+from minillm.kernels import kernels_of
 from minillm.optim.elementwise import ElementwiseOptimizer
 from minillm.optim.optimizer import check_betas, check_number
 
@@ -62,24 +63,33 @@ class Adam(ElementwiseOptimizer):
             return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
         return ("exp_avg", "exp_avg_sq")
 
-    def _update(self, group: dict[str, Any], numbers: dict[str, Any], param: Array, grad: Array, *arrays: Array) -> None:
+    def _update(
+        self,
+        group: dict[str, Any],
+        numbers: dict[str, Any],
+        first: bool,
+        param: Array,
+        grad: Array,
+        *arrays: Array,
+    ) -> None:
         numbers["step"] += 1
-        step, lr, (beta1, beta2) = numbers["step"], float(group["lr"]), group["betas"]
-        weight_decay = group["weight_decay"]
-        if group["maximize"]:
-            grad = -grad
-        if weight_decay and group["decoupled_weight_decay"]:
-            param *= 1 - lr * weight_decay
-        elif weight_decay:
-            grad = grad + weight_decay * param
-        m, v = arrays[:2]
-        m += (grad - m) * (1 - beta1)
-        v *= beta2
-        v += (1 - beta2) * (grad * grad)
-        if group["amsgrad"]:
-            xp_of(v).maximum(arrays[2], v, out=arrays[2])
-            v = arrays[2]
-        param -= lr / (1 - beta1**step) * m / (xp_of(v).sqrt(v) / (1 - beta2**step) ** 0.5 + group["eps"])
+        beta1, beta2 = group["betas"]
+        exp_avg, exp_avg_sq = arrays[:2]
+        kernels_of(param).adam(
+            param,
+            grad,
+            exp_avg,
+            exp_avg_sq,
+            arrays[2] if group["amsgrad"] else None,
+            step=numbers["step"],
+            lr=float(group["lr"]),
+            beta1=beta1,
+            beta2=beta2,
+            eps=group["eps"],
+            weight_decay=group["weight_decay"],
+            decoupled=group["decoupled_weight_decay"],
+            maximize=group["maximize"],
+        )
 
 
 class AdamW(Adam):

@@ -20,7 +20,7 @@ from minillm.backend import Array
 class SGD(ElementwiseOptimizer):
     """Stochastic gradient descent, with momentum where asked for."""
 
-    _numbers: ClassVar[tuple[str, ...]] = ()
+    _first_numbers: ClassVar[dict[str, Any]] = {}
 
     def __init__(
         self,
@@ -56,29 +56,27 @@ class SGD(ElementwiseOptimizer):
             },
         )
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update the parameters once."""
-        loss = self._loss_of(closure)
-        for group in self.param_groups:
-            lr = float(group["lr"])
-            momentum = group["momentum"]
-            for p in group["params"]:
-                if p._grad is None:
-                    continue
-                grad = -p._grad.array if group["maximize"] else p._grad.array
-                if group["weight_decay"]:
-                    grad = grad + group["weight_decay"] * p.array
-                if momentum:
-                    state = self.state[p]
-                    if state.get("momentum_buffer") is None:
-                        state["momentum_buffer"] = p.detach().clone()
-                        buffer = state["momentum_buffer"].array
-                        buffer[...] = grad
-                    else:
-                        buffer = state["momentum_buffer"].array
-                        buffer *= momentum
-                        buffer += (1 - group["dampening"]) * grad
-                    grad = grad + momentum * buffer if group["nesterov"] else buffer
-                p.array -= lr * grad
-                p._version[0] += 1
-        return loss
+    def _array_names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return ("momentum_buffer",) if group["momentum"] else ()
+
+    def _update(
+        self,
+        group: dict[str, Any],
+        numbers: dict[str, Any],
+        first: bool,
+        param: Array,
+        grad: Array,
+        *arrays: Array,
+    ) -> None:
+        kernels_of(param).sgd(
+            param,
+            grad,
+            arrays[0] if arrays else None,
+            lr=float(group["lr"]),
+            momentum=group["momentum"],
+            dampening=group["dampening"],
+            weight_decay=group["weight_decay"],
+            nesterov=group["nesterov"],
+            maximize=group["maximize"],
+            first=first,
+        )

@@ -11,11 +11,14 @@ from minillm.kernels.cpu.gru import gru_backward, gru_forward
 from minillm.kernels.cpu.layer_norm import layer_norm, layer_norm_backward
 from minillm.kernels.cpu.linear import linear, linear_backward
 from minillm.kernels.cpu.lstm import lstm_backward, lstm_forward
+from minillm.kernels.cpu.optimizers import adagrad, adam, nadam, radam, rmsprop, sgd
 from minillm.kernels.cpu.rms_norm import rms_norm, rms_norm_backward
 from minillm.kernels.cpu.rnn import rnn_backward, rnn_forward
 from minillm.kernels.cpu.softmax import log_softmax, softmax
 
 __all__ = [
+    "adagrad",
+    "adam",
     "dropout",
     "embedding",
     "embedding_backward",
@@ -33,10 +36,14 @@ __all__ = [
     "log_softmax",
     "lstm_backward",
     "lstm_forward",
+    "nadam",
+    "radam",
     "rms_norm",
     "rms_norm_backward",
+    "rmsprop",
     "rnn_backward",
     "rnn_forward",
+    "sgd",
     "silu",
     "silu_backward",
     "softmax",
