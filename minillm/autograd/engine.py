@@ -13,11 +13,13 @@ Source: Griewank and Walther, "Evaluating Derivatives", 2nd edition, SIAM 2008, 
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
+from heapq import heappop, heappush
 from typing import Any
 
-from minillm.autograd.errors import AnomalyError, OperationError
+import numpy as np
+
+from minillm.autograd.errors import AnomalyError, OperationError, OperationTypeError
 from minillm.autograd.function import FREED, LEAF, Function, TensorClass, _non_finite, wrap
 from minillm.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled, switches
 from minillm.backend import Array, is_array, xp_of
@@ -53,59 +55,54 @@ class Walk:
     Args:
         retain_graph: keep the saved arrays, for another walk over the same graph.
         create_graph: record the walk itself, for derivatives of higher order.
-        targets: walk only to these, a set of leaf tensors and edges; None walks to every leaf.
+        targets: walk only to these places, see :func:`place_of`; None walks to every leaf.
     """
 
     def __init__(self, retain_graph: bool, create_graph: bool, targets: Sequence[Any] | None = None) -> None:
         self.retain_graph = retain_graph
         self.create_graph = create_graph
+        self.anomaly = switches.anomaly
         self.targets = None if targets is None else set(targets)
-        self.leaves: dict[Any, Any] = {}  # leaf tensor -> gradient
+        self.gradients: dict[Any, Any] = {}  # place (of a leaf, or of a target) -> gradient
         self.owned: set[Any] = set()  # leaves whose gradient is no one else's memory
-        self.captured: dict[Any, Any] = {}  # (node, output number) -> gradient
         self.pending: dict[Function, list[Any]] = {}  # node -> gradient of each output so far
         self.heap: list[tuple[int, Function]] = []
 
+    @np.errstate(all="ignore")  # infinities and NaN come without a word, as in PyTorch
     def run(self, roots: Sequence[tuple[Any, Any]]) -> None:
         """Walk from ``roots``, pairs of an edge (or leaf) and its gradient."""
+        heap, pending, targets = self.heap, self.pending, self.targets
         with set_grad_enabled(self.create_graph):
-            self._run(roots)
-
-    def _run(self, roots: Sequence[tuple[Any, Any]]) -> None:
-        needed = None if self.targets is None else self._needed([edge for edge, _ in roots])
-        for edge, gradient in roots:
-            self._send_root(edge, gradient)
-        heap, pending = self.heap, self.pending
-        while heap:
-            node = heapq.heappop(heap)[1]
-            dys = pending.pop(node)
-            if node.hooks:
-                for i, hooks in node.hooks.items():
-                    if dys[i] is not None:
-                        dys[i] = self._call_hooks(list(hooks.values()), dys[i])
-            if self.targets is not None and needed is not None:
-                for i, dy in enumerate(dys):
-                    if (node, i) in self.targets and dy is not None:
-                        self.captured[node, i] = dy
-                if node not in needed:
-                    continue
-            self._step(node, dys)
+            needed = None if targets is None else self._needed([edge for edge, _ in roots])
+            for edge, gradient in roots:
+                if type(edge) is tuple:
+                    self._send(edge, gradient)
+                else:
+                    self._send_to_leaf(edge, gradient, None, ((gradient,), (gradient,)))
+            while heap:
+                node = heappop(heap)[1]
+                dys = pending.pop(node)
+                if node.hooks is not None:
+                    self._call_hooks_of(node, dys)
+                if targets is not None and needed is not None:
+                    for i, dy in enumerate(dys):
+                        if (node, i) in targets and dy is not None:
+                            self.gradients[node, i] = dy
+                    if node not in needed:
+                        continue
+                self._step(node, dys)
 
     def _step(self, node: Function, dys: list[Any]) -> None:
         """Run one node's backward and send its gradients along its edges."""
-        if node.saved is FREED:
+        saved = node.saved
+        if saved is FREED:
             raise OperationError(
                 f"backward through {node.name()} a second time: the arrays that it saved were released by "
                 "the first walk over this graph; call the first backward with retain_graph=True to keep them"
             )
-        for version, value in node.versions:
-            if version[0] != value:
-                raise OperationError(
-                    f"{node.name()}: an array that it saved for backward was written to in place since "
-                    f"(version {version[0]}, saved at version {value}); write to a clone(), or compute "
-                    "out of place"
-                )
-        if len(dys) > 1 and any(dy is None for dy in dys):
+        if node.versions:
+            self._check_versions(node, node.versions)
+        if node.outputs is not None and node._materialize_grads:
             dys = [self._zeros(node, i, dys) if dy is None else dy for i, dy in enumerate(dys)]
         if self.create_graph or node._torch_style:
             dxs = self._backward_on_tensors(node, dys)
@@ -118,43 +115,39 @@ class Walk:
             raise OperationError(
                 f"{node.name()}: its backward returned {len(dxs)} gradients for {len(edges)} arguments"
             )
-        if switches.anomaly:
+        if self.anomaly:
             self._check_finite(node, dxs)
-        saved = node.saved
-        if not self.retain_graph:
-            if saved or node.inputs:
-                node.saved = FREED
-                node.inputs = ()
-            node.constants = ()
+        constants = node.constants
+        if not self.retain_graph and (saved or constants or node.inputs):
+            node.saved = FREED
+            node.constants = node.inputs = ()
         for edge, dx in zip(edges, dxs):  # noqa: B905  (trailing gradients may be left out)
             if edge is None or dx is None:
                 continue
             if type(edge) is tuple:
-                parent, i = edge
-                shape, dtype = parent.outputs[i]
+                _, _, shape, dtype = edge
                 if dx.shape != shape:
                     dx = sum_to(dx, shape, node.name())
-                if dx.dtype != dtype:
+                if dx.dtype is not dtype and dx.dtype != dtype:
                     dx = dx.astype(dtype)
-                gradients = self.pending.get(parent)
-                if gradients is None:
-                    gradients = self.pending[parent] = [None] * len(parent.outputs)
-                    heapq.heappush(self.heap, (-parent.number, parent))
-                gradients[i] = dx if gradients[i] is None else gradients[i] + dx
+                self._send(edge, dx)
             else:
-                self._send_to_leaf(edge, dx, node, (dys, saved, dxs))
+                self._send_to_leaf(edge, dx, node, (dys, saved, constants, dxs))
 
-    def _send_root(self, edge: Any, dx: Any) -> None:
-        """Add the gradient of a root."""
-        if type(edge) is tuple:
-            parent, i = edge
-            gradients = self.pending.get(parent)
-            if gradients is None:
+    def _send(self, edge: Any, dx: Any) -> None:
+        """Add a gradient of an output of a node; the node's turn comes when all have arrived."""
+        parent, i, _, _ = edge
+        gradients = self.pending.get(parent)
+        if gradients is None:
+            if parent.outputs is None:
+                self.pending[parent] = [dx]
+            else:
                 gradients = self.pending[parent] = [None] * len(parent.outputs)
-                heapq.heappush(self.heap, (-parent.number, parent))
-            gradients[i] = dx if gradients[i] is None else gradients[i] + dx
+                gradients[i] = dx
+            heappush(self.heap, (-parent.number, parent))
         else:
-            self._send_to_leaf(edge, dx, None, ((dx,), (dx,)))
+            before = gradients[i]
+            gradients[i] = dx if before is None else before + dx
 
     def _send_to_leaf(self, leaf: Any, dx: Any, node: Function | None, shared: Any) -> None:
         """Add a gradient of a leaf; ``shared`` holds groups of arrays that others may still use."""
@@ -163,24 +156,36 @@ class Walk:
             dx = sum_to(dx, array.shape, node.name() if node else "backward")
         if dx.dtype != array.dtype:
             dx = dx.astype(array.dtype)
-        before = self.leaves.get(leaf)
+        before = self.gradients.get(leaf)
         if before is None:
-            self.leaves[leaf] = dx
+            self.gradients[leaf] = dx
             if not self.create_graph and dx.base is None:
-                uses = sum(other is dx for group in shared for other in group)
-                if uses == 1:  # as what backward returned, and nowhere else: no one else's memory
+                uses = sum([other is dx for group in shared for other in group])
+                kept = node is not None and any(value is dx for value in vars(node).values())
+                if uses == 1 and not kept:  # as what backward returned, and nowhere else
                     self.owned.add(leaf)
         elif leaf in self.owned:
             before += dx
-            self.leaves[leaf] = before
+            self.gradients[leaf] = before
         else:
-            self.leaves[leaf] = before + dx
+            self.gradients[leaf] = before + dx
             if not self.create_graph:
                 self.owned.add(leaf)
+
+    def _check_versions(self, node: Function, versions: Any) -> None:
+        """Raise an error if an array that a node saved was written to in place since."""
+        for version, value in versions:
+            if version[0] != value:
+                raise OperationError(
+                    f"{node.name()}: an array that it saved for backward was written to in place since "
+                    f"(version {version[0]}, saved at version {value}); write to a clone(), or compute "
+                    "out of place"
+                )
 
     def _zeros(self, node: Function, i: int, dys: list[Any]) -> Any:
         """Return the gradient of an output that nothing used."""
         other = next(dy for dy in dys if dy is not None)
+        assert node.outputs is not None
         shape, dtype = node.outputs[i]
         array = other.array if self.create_graph else other
         zeros = xp_of(array).zeros(shape, dtype)
@@ -206,9 +211,10 @@ class Walk:
             elif origin >= 0:
                 tensors.append(_tied(saved, node.edges[origin]))
             else:
-                tensors.append(_tied(saved, (node, ~origin)))
+                shape, dtype = saved.shape, saved.dtype
+                tensors.append(wrap(saved, (node, ~origin, shape, dtype)))
         if not self.create_graph:
-            dys = [wrap(dy) for dy in dys]
+            dys = [dy if dy is None else wrap(dy) for dy in dys]
         constants = node.constants
         node.saved = tuple(tensors)
         node.constants = tuple(wrap(c) if is_array(c) else c for c in constants)
@@ -225,6 +231,7 @@ class Walk:
     def _backward_of_composite(self, node: Function, dys: list[Any]) -> Any:
         """Differentiate the textbook formula of a fused operation, in the place of the operation."""
         assert node.composite is not None
+        self._check_versions(node, node.input_versions)
         with enable_grad():
             # An own alias for each argument: the same tensor given twice has two gradients.
             arguments = [
@@ -247,11 +254,18 @@ class Walk:
         )
         return tuple(None if edge is None else next(dxs) for edge in node.edges)
 
-    def _call_hooks(self, hooks: Sequence[Any], gradient: Any) -> Any:
-        """Give a gradient to its hooks; each may return another in its place."""
-        tensor = gradient if self.create_graph else wrap(gradient)
-        for hook in hooks:
-            result = hook(tensor)
+    def _call_hooks_of(self, node: Function, dys: list[Any]) -> None:
+        """Give the gradients of a node's outputs to their hooks."""
+        assert node.hooks is not None
+        for i, hooks in node.hooks.items():
+            if dys[i] is not None:
+                dys[i] = self._call_hooks(hooks, dys[i])
+
+    def _call_hooks(self, hooks: dict[float, Any], gradient: Any) -> Any:
+        """Give a gradient to its hooks, in order; each may return another in its place."""
+        tensor = gradient if self.create_graph else wrap(xp_of(gradient).asarray(gradient))
+        for key in sorted(hooks):
+            result = hooks[key](tensor)
             if result is not None:
                 if result.array.shape != tensor.array.shape:
                     raise OperationError(
@@ -285,7 +299,11 @@ class Walk:
         for number in sorted(reached):
             node = reached[number]
             for edge in node.edges:
-                if edge is not None and (edge in targets or (type(edge) is tuple and edge[0] in needed)):
+                if type(edge) is tuple:
+                    found = edge[0] in needed or edge[:2] in targets
+                else:
+                    found = edge is not None and edge in targets
+                if found:
                     needed.add(node)
                     break
         return needed
@@ -305,12 +323,21 @@ def _tied(array: Array, edge: Any) -> Any:
     """Return a Tensor on ``array`` at the place in the graph that ``edge`` tells."""
     if edge is None or type(edge) is tuple:
         return wrap(array, edge)
-    return edge  # the leaf itself
+    if edge.array is array:
+        return edge  # the leaf itself
+    alias = _Alias.apply(edge)  # its data was replaced since: what was saved counts
+    alias.array = array
+    return alias
 
 
 def edge_of(tensor: Any) -> Any:
-    """Return the edge that leads to a tensor: itself for a leaf, (node, output number), or None."""
+    """Return the edge that leads to a tensor: itself for a leaf, an Edge, or None."""
     return tensor if tensor._edge is LEAF else tensor._edge
+
+
+def place_of(tensor: Any) -> Any:
+    """Return what tells places in the graph apart: a leaf itself, or (node, output number)."""
+    return tensor if tensor._edge is LEAF else tensor._edge[:2]
 
 
 def _first_gradient(name: str, output: Any, gradient: Any, create_graph: bool) -> Any:
@@ -384,15 +411,31 @@ def backward(
     """
     outputs = _as_sequence(tensors)
     gradients = None if grad_tensors is None else _as_sequence(grad_tensors)
-    targets = None if inputs is None else [edge_of(x) for x in _as_sequence(inputs)]
+    wanted = None if inputs is None else _as_sequence(inputs)
+    if wanted is not None:
+        _check_inputs("backward", wanted)
+    targets = None if wanted is None else [place_of(x) for x in wanted]
     walk = Walk(create_graph if retain_graph is None else retain_graph, create_graph, targets)
     walk.run(_roots("backward", outputs, gradients, create_graph))
-    for leaf, gradient in walk.leaves.items():
-        if walk.targets is not None and leaf not in walk.targets:
+    for tensor in walk.gradients if wanted is None else wanted:
+        place = place_of(tensor)
+        gradient = walk.gradients.get(place)
+        if gradient is None:
             continue
-        if leaf._hooks:
-            gradient = walk._call_hooks(list(leaf._hooks.values()), gradient)
-        _accumulate(leaf, gradient, leaf in walk.owned, create_graph)
+        if tensor._hooks:
+            gradient = walk._call_hooks(tensor._hooks, gradient)
+        _accumulate(tensor, gradient, place in walk.owned and not tensor._hooks, create_graph)
+
+
+def _check_inputs(name: str, inputs: list[Any]) -> None:
+    """Raise an error unless the inputs are tensors that can have a gradient."""
+    if not inputs:
+        raise OperationError(f"{name}: got no inputs; it needs at least one")
+    for i, x in enumerate(inputs):
+        if not isinstance(x, TensorClass.cls):
+            raise OperationTypeError(f"{name}: input {i} is a {type(x).__name__}; it needs a tensor")
+        if x._edge is None:
+            raise OperationError(f"{name}: input {i} does not require grad; make it with requires_grad=True")
 
 
 def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> None:
@@ -440,19 +483,17 @@ def grad(
     """
     outputs, inputs = _as_sequence(outputs), _as_sequence(inputs)
     gradients = None if grad_outputs is None else _as_sequence(grad_outputs)
-    for i, x in enumerate(inputs):
-        if x._edge is None:
-            raise OperationError(f"grad: input {i} does not require grad; make it with requires_grad=True")
-    targets = [edge_of(x) for x in inputs]
+    _check_inputs("grad", inputs)
+    if materialize_grads and allow_unused is False:  # what PyTorch refuses, too
+        raise OperationError("grad: allow_unused=False contradicts materialize_grads=True")
+    targets = [place_of(x) for x in inputs]
     walk = Walk(create_graph if retain_graph is None else retain_graph, create_graph, targets)
     walk.run(_roots("grad", outputs, gradients, create_graph))
-    for leaf in walk.leaves:
-        if leaf._hooks:
-            walk.leaves[leaf] = walk._call_hooks(list(leaf._hooks.values()), walk.leaves[leaf])
     results = []
-    for i, (x, target) in enumerate(zip(inputs, targets, strict=True)):
-        found = walk.captured if type(target) is tuple else walk.leaves
-        result = found.get(target)
+    for i, (x, place) in enumerate(zip(inputs, targets, strict=True)):
+        result = walk.gradients.get(place)
+        if result is not None and x._hooks:
+            result = walk._call_hooks(x._hooks, result)
         if result is None and materialize_grads:
             result = xp_of(x.array).zeros(x.array.shape, x.array.dtype)
             result = wrap(result) if create_graph else result

@@ -28,8 +28,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeAlias
 
 from numpy import ndarray
 
@@ -52,24 +52,22 @@ class Leaf:
 LEAF = Leaf()
 
 
-class TensorLike(Protocol):
-    """What the engine needs to know of a tensor."""
-
-    array: Array
-    _edge: Any
-    _version: list[int]
-
-
 class TensorClass:
     """Where the class of tensors is found: it stands a floor above, with the operations."""
 
     cls: Any = None
 
 
+# A place in the graph: the node, which of its outputs, and the shape and dtype of that.
+Edge: TypeAlias = tuple[Any, int, tuple[int, ...], Any]
+
+
+_new = object.__new__
+
+
 def wrap(array: Array, edge: Any = None, version: list[int] | None = None) -> Any:
     """Return a Tensor on ``array``, with its place in the graph, sharing ``version`` with a view's base."""
-    cls = TensorClass.cls
-    tensor = cls.__new__(cls)
+    tensor: Any = _new(TensorClass.cls)
     tensor.array = array
     tensor._edge = edge
     tensor._version = [0, 0] if version is None else version
@@ -112,17 +110,23 @@ class Function:
     composite: ClassVar[Callable[..., Any] | None] = None
     differentiable: ClassVar[bool] = True
     _torch_style: ClassVar[bool] = False
+    _setup_context: ClassVar[Any] = None
 
-    # Of one node; set by apply where they differ from these.
+    # Of each node, set by apply. (Slots are set and read in a third of the time of others.)
+    __slots__ = ("__dict__", "__weakref__", "constants", "edges", "number", "origins", "saved", "versions")
     number: int
-    edges: tuple[Any, ...]  # for each argument None, a leaf tensor, or (node, output number)
-    outputs: tuple[tuple[tuple[int, ...], Any], ...]  # shape and dtype of each output
-    saved: tuple[Any, ...] = ()
-    constants: tuple[Any, ...] = ()
-    origins: tuple[int | None, ...] = ()  # for each saved array: input i, output ~j, or neither
-    versions: tuple[tuple[list[int], int], ...] = ()
-    inputs: tuple[Any, ...] = ()  # the arguments, kept for the composite alone
-    hooks: dict[int, dict[int, Callable[[Any], Any]]] | None = None
+    edges: list[Any]  # for each argument None, a leaf tensor, or an Edge
+    saved: tuple[Any, ...]
+    constants: tuple[Any, ...]
+    origins: Sequence[int | None]  # for each saved array: input i, output ~j, or neither
+    versions: Sequence[tuple[list[int], int]]
+    # Of some.
+    outputs: list[tuple[tuple[int, ...], Any]] | None = None  # shape and dtype of several; None for one
+    inputs: tuple[Any, ...] = ()  # the arguments, and
+    input_versions: tuple[tuple[list[int], int], ...] = ()  # theirs, kept for the composite alone
+    hooks: dict[int, dict[float, Callable[[Any], Any]]] | None = None
+    _without_gradient: tuple[Any, ...] = ()  # outputs that PyTorch's ctx marked so
+    _materialize_grads: bool = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -131,6 +135,7 @@ class Function:
             cls.composite = staticmethod(composite)
         if isinstance(cls.__dict__.get("forward"), staticmethod):
             cls._torch_style = True
+            cls._setup_context = cls.__dict__.get("setup_context")
 
     def forward(self, *arguments: Any) -> Any:
         """Compute the result from arrays."""
@@ -152,6 +157,14 @@ class Function:
     def saved_tensors(self) -> tuple[Any, ...]:
         """PyTorch's name of ``saved``."""
         return self.saved
+
+    def mark_non_differentiable(self, *outputs: Any) -> None:
+        """In a forward written for PyTorch: say which outputs have no gradient."""
+        self._without_gradient = tuple(y.array for y in outputs)
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Say whether backward gets zeros for outputs that nothing used (the default), or None."""
+        self._materialize_grads = value
 
     def needs(self, i: int) -> bool:
         """Return whether the gradient of argument ``i`` is asked for."""
@@ -182,103 +195,111 @@ class Function:
 
         Without any tensor among the arguments it takes arrays and returns arrays.
         """
-        node = cls()
+        # Every operation comes through here: what is not needed each time stands in other methods.
+        node: Any = cls()
+        tensor_class = TensorClass.cls
         arrays: list[Any] = []
         edges: list[Any] = []
-        tensors: list[Any] = []
-        recording = False
-        tensor_class = TensorClass.cls
+        tensor: Any = None
+        recorded = False
         for argument in arguments:
             if isinstance(argument, tensor_class):
-                tensors.append(argument)
-                arrays.append(argument.array)
-                edge = argument._edge
-                if edge is None:
-                    edges.append(None)
-                else:
-                    edges.append(argument if edge is LEAF else edge)
-                    recording = True
+                tensor = argument
+                arrays.append(tensor.array)
+                edge = tensor._edge
+                if edge is not None:
+                    recorded = True
+                    if edge is LEAF:
+                        edge = tensor
+                edges.append(edge)
             else:
                 arrays.append(argument)
                 edges.append(None)
-        if recording and not (switches.recording and cls.differentiable):
-            recording = False
-            edges = [None] * len(edges)
-        node.edges = tuple(edges)
+        if recorded:
+            if not (switches.recording and cls.differentiable):
+                recorded = False
+                edges = [None] * len(edges)
+            elif len(arrays) > 2 or (len(arrays) == 2 and arrays[0] is arrays[1]):
+                _tell_apart(arrays, edges)
+        node.edges = edges
+        node.saved = node.constants = node.origins = node.versions = ()
 
         try:
-            run = node._forward_torch_style if cls._torch_style else node.forward
-            result = run(*(arguments if cls._torch_style else arrays))
+            result = node._forward_torch_style(arguments) if cls._torch_style else node.forward(*arrays)
         except OperationError:
             raise
         except (ValueError, TypeError, IndexError) as error:
             same_device(cls.name(), *filter(is_array, arrays))
             raise explain(cls.name(), arrays, cls.explain(*arrays), error) from error
 
-        if not tensors:
+        if tensor is None:
             return result
         if switches.anomaly:
             node._check_finite(arrays, result)
-        results = result if type(result) is tuple else (result,)
-        outputs = []
-        for y in results:
-            if type(y) is not ndarray and not is_array(y):  # NumPy returns scalars for 0-d arrays
-                y = xp_of(tensors[0].array).asarray(y)
-            version = None
-            base = y.base
-            for tensor in tensors:
-                x = tensor.array
-                if y is x or (base is not None and (base is x or base is x.base)):
-                    version = tensor._version
-                    if recording:
-                        version[1] += 1  # a view in the graph
-                    break
-            outputs.append(wrap(y, None, version))
-        if recording:
-            node.number = _next_number()
-            node.outputs = tuple([(t.array.shape, t.array.dtype) for t in outputs])
-            for i, output in enumerate(outputs):
-                if node.outputs[i][1].kind == "f":
-                    output._edge = (node, i)
-            if node.saved:
-                node._remember_origins(arguments, arrays, results, outputs)
-            if cls.composite is not None:
-                node.inputs = tuple(arrays)
-        return tuple(outputs) if type(result) is tuple else outputs[0]
+        if type(result) is tuple:
+            outputs = tuple([_tensor_of(y, arguments, arrays, recorded) for y in result])
+            if recorded:
+                node._record(arguments, arrays, result, outputs)
+            return outputs
+        if type(result) is ndarray and result.base is None and _place_of(result, arrays) is None:
+            output = wrap(result)  # memory of its own, as most results are
+        else:
+            output = _tensor_of(result, arguments, arrays, recorded)
+        if recorded:
+            dtype: Any = output.array.dtype
+            if dtype.kind == "f" and not node._without_gradient:
+                node.number = _next_number()
+                output._edge = (node, 0, output.array.shape, dtype)
+                if node.saved or cls.composite is not None:
+                    node._remember(arguments, arrays, (result,), (output,))
+        return output
 
-    def _remember_origins(
-        self, arguments: Any, arrays: list[Any], results: tuple[Any, ...], outputs: list[Any]
+    def _record(
+        self, arguments: Any, arrays: list[Any], result: tuple[Any, ...], outputs: tuple[Any, ...]
+    ) -> None:
+        """Give several outputs their places in the graph."""
+        self.number = _next_number()
+        self.outputs = [(y.array.shape, y.array.dtype) for y in outputs]
+        for i, (y, output) in enumerate(zip(result, outputs, strict=True)):
+            shape, dtype = self.outputs[i]
+            if dtype.kind == "f" and not any(y is other for other in self._without_gradient):
+                output._edge = (self, i, shape, dtype)
+        self._remember(arguments, arrays, result, outputs)
+
+    def _remember(
+        self, arguments: Any, arrays: list[Any], result: tuple[Any, ...], outputs: tuple[Any, ...]
     ) -> None:
         """Note which input or output each saved array is, and how often it has been written to."""
         origins: list[int | None] = []
-        versions = []
+        versions: list[tuple[list[int], int]] = []
         for saved in self.saved:
-            origin = None
-            if saved is not None:
-                for i, array in enumerate(arrays):
-                    if array is saved:
-                        origin = i
-                        version = getattr(arguments[i], "_version", None)
-                        if version is not None:
-                            versions.append((version, version[0]))
-                        break
-                else:
-                    for j, result in enumerate(results):
-                        if result is saved:
-                            origin = ~j
-                            version = outputs[j]._version
-                            versions.append((version, version[0]))
-                            break
+            origin = _place_of(saved, arrays)
+            source = None
+            if origin is not None:
+                source = arguments[origin]
+            elif (j := _place_of(saved, result)) is not None:
+                origin, source = ~j, outputs[j]
             origins.append(origin)
-        self.origins = tuple(origins)
-        self.versions = tuple(versions)
+            version = getattr(source, "_version", None)
+            if version is not None:
+                versions.append((version, version[0]))
+        self.origins = origins
+        self.versions = versions
+        if self.composite is not None:
+            self.inputs = tuple(arrays)
+            found = [a._version for a in arguments if isinstance(a, TensorClass.cls)]
+            self.input_versions = tuple([(version, version[0]) for version in found])
 
-    def _forward_torch_style(self, *arguments: Any) -> Any:
+    def _forward_torch_style(self, arguments: Any) -> Any:
         """Run a forward written for PyTorch, which takes and returns Tensors."""
         before = switches.recording
         switches.recording = False
         try:
-            result = self.forward(self, *arguments)
+            if self._setup_context is None:
+                result = self.forward(self, *arguments)
+            else:
+                result = self.forward(*arguments)
+                self._setup_context(self, arguments, result)
         finally:
             switches.recording = before
         self.saved = tuple(getattr(saved, "array", saved) for saved in self.saved)
@@ -303,6 +324,42 @@ class Function:
             raise AnomalyError(
                 f"{self.name()} {verb} {_non_finite(y)}, out of {', '.join(map(_range_of, inputs))}"
             )
+
+
+def _tell_apart(arrays: list[Any], edges: list[Any]) -> None:
+    """Make two objects of an array that came in two places of the graph, as in ``x * x.detach()``.
+
+    Which argument a saved array was is told by identity.
+    """
+    for i, array in enumerate(arrays):
+        first = _place_of(array, arrays)
+        if first is not None and first < i and edges[first] is not edges[i] and is_array(array):
+            arrays[i] = xp_of(array).asarray(array).view()
+
+
+def _place_of(wanted: Any, items: Sequence[Any]) -> int | None:
+    """Return where an object itself (not an equal one) stands in a sequence."""
+    if wanted is not None:
+        for i, item in enumerate(items):
+            if item is wanted:
+                return i
+    return None
+
+
+def _tensor_of(y: Any, arguments: Any, arrays: list[Any], recorded: bool) -> Any:
+    """Return a Tensor on a result; a view of an input shares its version counter with it."""
+    if type(y) is not ndarray:  # for arrays without dimensions NumPy returns scalars
+        xp = xp_of(y) if is_array(y) else xp_of(next(filter(is_array, arrays)))
+        y = xp.asarray(y)
+    base = y.base
+    for i, x in enumerate(arrays):
+        if x is y or (base is not None and (x is base or (is_array(x) and x.base is base))):
+            version = getattr(arguments[i], "_version", None)
+            if version is not None:
+                if recorded:
+                    version[1] += 1
+                return wrap(y, None, version)
+    return wrap(y)
 
 
 def _non_finite(y: Array) -> str:

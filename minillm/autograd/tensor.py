@@ -6,6 +6,8 @@ The full ``Tensor``, with every operation as a method, stands a floor above, in 
 from __future__ import annotations
 
 import itertools
+import math
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +20,7 @@ from minillm.autograd.text import tensor_text
 from minillm.backend import Array, Device, device_of, is_array, to_device, to_numpy
 
 _next_handle = itertools.count().__next__
+_KINDS = {"b": 0, "i": 1, "u": 1, "f": 2}  # a tensor can be written to by those of lower or equal kind
 
 
 class TensorBase:
@@ -35,7 +38,7 @@ class TensorBase:
     _edge: Any
     _version: list[int]
     _grad: Any
-    _hooks: dict[int, Callable[[Any], Any]] | None
+    _hooks: dict[float, Callable[[Any], Any]] | None
 
     __array_ufunc__ = None  # `ndarray + tensor` is the tensor's to compute
     __hash__ = object.__hash__
@@ -202,7 +205,7 @@ class TensorBase:
             key = _next_handle()
             self._hooks[key] = hook
             return HookHandle(self._hooks, key)
-        node, i = self._edge
+        node, i = self._edge[:2]
         if node.hooks is None:
             node.hooks = {}
         hooks = node.hooks.setdefault(i, {})
@@ -222,7 +225,10 @@ class TensorBase:
                 if tensor is not None:
                     tensor._grad = gradient if tensor._grad is None else tensor._grad + gradient
 
-            self.register_hook(keep)
+            node, i = self._edge[:2]
+            if node.hooks is None:
+                node.hooks = {}
+            node.hooks.setdefault(i, {})[math.inf] = keep  # after all other hooks, and once
 
     # -- writing in place ---------------------------------------------------------------------------
 
@@ -235,11 +241,18 @@ class TensorBase:
                 f"{name}: a leaf that requires grad is written to in place; do it under no_grad(), "
                 "or compute out of place"
             )
-        if (recorded or self._edge is not None) and self._version[1]:
+        if (recorded or self._edge is not None) and self._version[1] and self._shares_memory():
             raise OperationError(
                 f"{name}: this tensor shares its memory with a view that is part of the graph, so a recorded "
                 "write in place is ambiguous; write to a clone()"
             )
+
+    def _shares_memory(self) -> bool:
+        """Return whether anyone else holds this tensor's memory, by counting who refers to its array."""
+        count = sys.getrefcount  # itself holds one more reference
+        if self.array.base is None:
+            return count(self.array) > 2
+        return count(self.array) > 2 or count(self.array.base) > 2
 
     def _become(self, name: str, result: Any) -> Any:
         """Take over the value and the place in the graph of ``result``, in this tensor's own memory."""
@@ -249,7 +262,7 @@ class TensorBase:
                 f"{name}: the result has shape {result.shape} and cannot be written into a tensor of "
                 f"shape {self.shape}"
             )
-        if result.dtype != self.dtype and "biuf".index(result.dtype.kind) > "biuf".index(self.dtype.kind):
+        if _KINDS[result.dtype.kind] > _KINDS[self.dtype.kind]:
             raise OperationError(
                 f"{name}: the result has dtype {result.dtype} and cannot be written into {self.dtype}"
             )
@@ -341,8 +354,7 @@ class TensorBase:
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if not self.is_leaf:
             raise OperationError("deepcopy: only leaves can be copied deeply; detach() the tensor first")
-        copy = wrap(self.array.copy(), self._edge)
-        copy.__class__ = type(self)
+        copy = _leaf(type(self), self.array.copy(), self.requires_grad)
         if self._grad is not None:
             copy._grad = wrap(self._grad.array.copy())
         if hasattr(self, "__dict__"):
@@ -354,7 +366,7 @@ class TensorBase:
 class HookHandle:
     """Takes a hook away again."""
 
-    def __init__(self, hooks: dict[int, Any], key: int) -> None:
+    def __init__(self, hooks: dict[float, Any], key: float) -> None:
         self._hooks = hooks
         self._key = key
 
@@ -371,6 +383,14 @@ class HookHandle:
 
 def _rebuild(cls: type, array: Any, device: str, requires_grad: bool) -> Any:
     """Return a leaf as it was before it was pickled."""
-    tensor = wrap(to_device(array, Device(device)), LEAF if requires_grad else None)
-    tensor.__class__ = cls
+    return _leaf(cls, to_device(array, Device(device)), requires_grad)
+
+
+def _leaf(cls: Any, array: Array, requires_grad: bool) -> Any:
+    """Return a new leaf of a class of tensors, such as Parameter."""
+    tensor: Any = cls.__new__(cls)
+    tensor.array = array
+    tensor._edge = LEAF if requires_grad else None
+    tensor._version = [0, 0]
+    tensor._grad = tensor._hooks = None
     return tensor

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from minillm.ops._tensor import Tensor
 
 Number = builtins.float | builtins.int | builtins.bool
+_NUMBERS = frozenset({builtins.float, builtins.int, builtins.bool})
 
 # PyTorch's infinities and NaN come without a word, and so do ours. As a decorator it costs half of a block.
 quiet = np.errstate(all="ignore")
@@ -26,13 +27,14 @@ quiet = np.errstate(all="ignore")
 
 def promoted(a: Any, b: Any) -> tuple[Any, Any]:
     """Return two operands in the dtype that PyTorch would compute in; numbers stay numbers."""
-    try:
-        if a.dtype is b.dtype:
+    if type(b) in _NUMBERS:
+        if a.dtype.kind == "f":  # a number bends to an array of floats
             return a, b
-    except AttributeError:  # one is a Python number, which bends to a float array
-        array = a if is_array(a) else b
-        if is_array(array) and array.dtype.kind == "f":
+    elif type(a) in _NUMBERS:
+        if b.dtype.kind == "f":
             return a, b
+    elif a.dtype is b.dtype:
+        return a, b
     dtype = result_type(a, b)
     return (
         a.astype(dtype) if is_array(a) and a.dtype != dtype else a,
