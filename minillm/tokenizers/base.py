@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from minillm.tokenizers.batching import BatchEncoding, Encoded, Word, encode_batch
+from minillm.tokenizers.files.config import check_vocab
 from minillm.tokenizers.files.disk import PathLike, read_lines
 from minillm.tokenizers.special_tokens import (
     SPECIAL_TOKEN_NAMES,
@@ -32,7 +33,7 @@ class Tokenizer(NamedTokens):
     Args:
         vocab: The tokens and their ids.
         added_tokens: Tokens that are looked for in the text itself. Those that `vocab` lacks get
-            the next free ids.
+            the next free ids, or, given as a dict from ids to tokens, these ids.
         special_names: The parts that tokens play: ``{"eos_token": "<|endoftext|>"}``.
         template: The special tokens around a text; default none.
         model_max_length: The longest row that the model takes, the default of `max_length`.
@@ -45,7 +46,7 @@ class Tokenizer(NamedTokens):
         self,
         vocab: Mapping[str, int],
         *,
-        added_tokens: Iterable[AddedToken] = (),
+        added_tokens: Iterable[AddedToken] | Mapping[int, AddedToken] = (),
         special_names: Mapping[str, str] | None = None,
         template: Template | None = None,
         model_max_length: int | None = None,
@@ -55,22 +56,21 @@ class Tokenizer(NamedTokens):
     ) -> None:
         super().__init__()
         self._vocab = dict(vocab)
+        check_vocab(self._vocab, type(self).__name__)
         self._tokens = {token_id: token for token, token_id in self._vocab.items()}
-        if len(self._tokens) < len(self._vocab):
-            first = next(t for t, token_id in self._vocab.items() if self._tokens[token_id] != t)
-            token_id = self._vocab[first]
-            raise ValueError(
-                f"{type(self).__name__}: the vocabulary gives the id {token_id} to two tokens, "
-                f"{first!r} and {self._tokens[token_id]!r}"
-            )
+        self._size = max(self._tokens, default=-1) + 1
         self._added = AddedTokens()
         self.template = Template() if template is None else template
         self.model_max_length = model_max_length
         self.padding_side = padding_side
         self.truncation_side = truncation_side
         self.model_input_names = tuple(model_input_names)
-        for token in added_tokens:
-            self._add(token)
+        if isinstance(added_tokens, Mapping):
+            for token_id, token in added_tokens.items():
+                self._add(token, token_id)
+        else:
+            for token in added_tokens:
+                self._add(token)
         for name, content in (special_names or {}).items():
             if name not in SPECIAL_TOKEN_NAMES:
                 raise ValueError(f"special tokens: {name!r} is none of {SPECIAL_TOKEN_NAMES}")
@@ -130,7 +130,7 @@ class Tokenizer(NamedTokens):
 
         Tokens added later count. (Hugging Face's `vocab_size` leaves them out, its `len` does not.)
         """
-        return max(self._tokens, default=-1) + 1
+        return self._size
 
     def __len__(self) -> int:
         return self.vocab_size
@@ -219,10 +219,21 @@ class Tokenizer(NamedTokens):
                 token = AddedToken(token, special=special, normalized=not special)
             self._add(token)
 
-    def _add(self, token: AddedToken) -> None:
-        check_text(token.content, "special token")
-        token_id = self._vocab.setdefault(token.content, self.vocab_size)
-        self._tokens[token_id] = token.content
+    def _add(self, token: AddedToken, token_id: int | None = None) -> None:
+        content = check_text(token.content, "special token")
+        known = self._vocab.get(content)
+        if token_id is None:
+            token_id = self._size if known is None else known
+        if known not in (None, token_id):
+            raise ValueError(
+                f"special token {content!r}: is to have the id {token_id}, in the vocabulary it has {known}"
+            )
+        if self._tokens.setdefault(token_id, content) != content:
+            raise ValueError(
+                f"special token {content!r}: its id {token_id} is that of {self._tokens[token_id]!r}"
+            )
+        self._vocab[content] = token_id
+        self._size = max(self._size, token_id + 1)
         self._added.add(token, token_id)
 
     def num_special_tokens_to_add(self, pair: bool = False) -> int:
@@ -386,13 +397,13 @@ class Tokenizer(NamedTokens):
         return load(directory, cls)
 
 
-def check_text(text: object, operation: str) -> None:
-    """Raise unless `text` is a string that UTF-8 can hold."""
+def check_text(text: object, operation: str) -> str:
+    """Return `text`, or raise unless it is a string that UTF-8 can hold."""
     if not isinstance(text, str):
         hint = "; decode the bytes first" if isinstance(text, bytes | bytearray) else ""
         raise TypeError(f"{operation}: needs a str, got {type(text).__name__}{hint}")
     if text.isascii():
-        return
+        return text
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -400,3 +411,4 @@ def check_text(text: object, operation: str) -> None:
             f"{operation}: the text holds a lone surrogate, U+{ord(text[error.start]):04X} at "
             f"character {error.start}, which is no character of Unicode text"
         ) from None
+    return text

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from minillm.tokenizers.base import Tokenizer, check_text
-from minillm.tokenizers.batching import Offset, Word
+from minillm.tokenizers.batching import Encoded, Offset, Word
 from minillm.tokenizers.bpe_merge import Pair, merge
 from minillm.tokenizers.bpe_training import count_pieces, learn_merges
 from minillm.tokenizers.byte_alphabet import (
@@ -28,6 +28,11 @@ from minillm.tokenizers.byte_alphabet import (
 from minillm.tokenizers.special_tokens import AddedToken
 from minillm.tokenizers.split_patterns import Splitter
 from minillm.tokenizers.streaming import ByteStreamDecoder
+
+#: The space as the vocabulary writes it, and white space as added tokens may hold it.
+_BLANKS = BYTE_TO_CHAR[0x20] + " \t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
 
 
 class BPETokenizer(Tokenizer):
@@ -74,9 +79,8 @@ class BPETokenizer(Tokenizer):
         self._splitter = Splitter(pattern)
         self._model_vocab = dict(vocab)
         self._byte_ids = [vocab.get(char, -1) for char in BYTE_TO_CHAR]
-        self._bytes_of = {i: self._bytes_of_token(token) for token, i in self._vocab.items()}
         self._ranks: dict[Pair, int] = {}
-        self._merged: list[int] = []
+        merged: list[int] = []
         for rank, (first, second) in enumerate(self.merges):
             for token in (first, second, first + second):
                 if token not in vocab:
@@ -84,7 +88,10 @@ class BPETokenizer(Tokenizer):
                         f"BPE merge {rank + 1} ({first!r} {second!r}): the vocabulary does not hold {token!r}"
                     )
             self._ranks[vocab[first], vocab[second]] = rank
-            self._merged.append(vocab[first + second])
+            merged.append(vocab[first + second])
+        self._merged: Sequence[int] = merged
+        self._learned = {*self._byte_ids, *merged}
+        self._bytes_of = {i: self._bytes_of_token(token, i) for token, i in self._vocab.items()}
         self._cache = _PieceCache(self, cache_size)
 
     @property
@@ -110,7 +117,8 @@ class BPETokenizer(Tokenizer):
         """Learn a vocabulary from texts.
 
         Special tokens get the first ids, the 256 bytes the next, merges the rest, as in Hugging
-        Face's trainers; where they stand in the texts they are cut out and teach nothing.
+        Face's trainers; where they stand in the texts they are cut out and teach nothing. (Those
+        trainers would spend merges on their letters.)
 
         Args:
             texts: The texts; no token crosses from one to the next.
@@ -190,13 +198,9 @@ class BPETokenizer(Tokenizer):
                 first, second = mergeable_ranks.get(data[:cut]), mergeable_ranks.get(data[cut:])
                 if first is not None and second is not None:
                     ranks[first, second] = rank
-        specials = dict(special_tokens or {})
-        for token, token_id in specials.items():
-            if names.get(token_id, token) != token:
-                raise ValueError(f"special token {token!r}: its id {token_id} is that of {names[token_id]!r}")
-        added = [AddedToken(token) for token in specials]
+        added = {token_id: AddedToken(token) for token, token_id in (special_tokens or {}).items()}
         tokenizer = cls(
-            {**vocab, **specials},
+            vocab,
             [(names[first], names[second]) for first, second in ranks],
             pattern=pattern,
             added_tokens=added,
@@ -204,7 +208,7 @@ class BPETokenizer(Tokenizer):
             **options,
         )
         tokenizer._ranks = ranks
-        tokenizer._merged = list(range(max(names, default=-1) + 1))
+        tokenizer._merged = range(max(names, default=-1) + 1)
         return tokenizer
 
     # Text to ids.
@@ -254,19 +258,32 @@ class BPETokenizer(Tokenizer):
             char_of = [place for place, char in enumerate(piece) for _ in range(len(char.encode("utf-8")))]
         begin = 0
         for end in accumulate([len(self._bytes_of[token_id]) for token_id in ids]):
-            first, last = char_of[begin], char_of[end - 1] + 1
-            if self.trim_offsets:
-                while first < last and piece[first] == " ":
-                    first += 1
-                while first < last and piece[last - 1] == " ":
-                    last -= 1
-            yield first, last
+            yield char_of[begin], char_of[end - 1] + 1
             begin = end
+
+    def encode_with_offsets(self, text: str, **options: Any) -> Encoded:
+        encoded = super().encode_with_offsets(text, **options)
+        if self.trim_offsets:
+            tokens = map(self._tokens.__getitem__, encoded.ids)
+            encoded.offsets = list(map(self._trimmed, tokens, encoded.offsets))
+        return encoded
+
+    def _trimmed(self, token: str, offset: Offset) -> Offset:
+        """The offset of a token without the spaces at its ends; the rule of `tokenizers`."""
+        start, end = offset
+        before = len(token) - len(token.lstrip(_BLANKS))
+        after = len(token) - len(token.rstrip(_BLANKS))
+        if not (self.add_prefix_space and start == 0):  # there it is the space that was added
+            start = min(start + before, end)
+        if end >= after:
+            end = max(end - after, start)
+        return start, end
 
     # Ids to text.
 
-    def _bytes_of_token(self, token: str) -> bytes:
-        if token in self._added.tokens:
+    def _bytes_of_token(self, token: str, token_id: int) -> bytes:
+        # An added token is written as it is, unless it is also one that stands for bytes.
+        if token in self._added.tokens and token_id not in self._learned:
             return token.encode("utf-8")
         try:
             return token_to_bytes(token)
@@ -276,10 +293,11 @@ class BPETokenizer(Tokenizer):
                 "which stands for no byte; is this the vocabulary of a byte-level BPE?"
             ) from None
 
-    def _add(self, token: AddedToken) -> None:
-        super()._add(token)
+    def _add(self, token: AddedToken, token_id: int | None = None) -> None:
+        super()._add(token, token_id)
         if hasattr(self, "_bytes_of"):
-            self._bytes_of[self._vocab[token.content]] = token.content.encode("utf-8")
+            token_id = self._vocab[token.content]
+            self._bytes_of[token_id] = self._bytes_of_token(token.content, token_id)
 
     def _decode_plain(self, ids: Sequence[int]) -> str:
         data = b"".join(map(self._bytes_of.__getitem__, ids))

@@ -7,10 +7,15 @@ of its letters. So a text is first cut at its special tokens; the algorithm sees
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, overload
+from functools import cache
+from typing import TYPE_CHECKING, Literal, overload
+
+from minillm.tokenizers.unicode_classes import UNASSIGNED_16
+
+if TYPE_CHECKING:
+    import regex
 
 SpecialTokenSet = Literal["all"] | Collection[str]
 
@@ -111,27 +116,38 @@ class AddedTokens:
     ) -> Iterator[tuple[int | None, int, int]]:
         """Cut `text` at the added tokens in `allowed`.
 
+        Those that are looked for in the text as given come first; the others are looked for in
+        what those leave.
+
         Yields:
             (id, start, end) for each added token, (None, start, end) for each stretch between them.
         """
         wanted = frozenset(self.tokens if allowed == "all" else allowed)
+        normalized = frozenset(content for content in wanted if self.tokens[content].normalized)
+        for token_id, start, end in self._cut(text, wanted - normalized):
+            if token_id is not None or not normalized:
+                yield token_id, start, end
+                continue
+            for inner_id, inner_start, inner_end in self._cut(text[start:end], normalized):
+                yield inner_id, start + inner_start, start + inner_end
+
+    def _cut(self, text: str, wanted: frozenset[str]) -> Iterator[tuple[int | None, int, int]]:
         done = 0
-        if wanted:
-            for match in self._pattern(wanted).finditer(text):
-                token = self.tokens[match[0]]
-                start, end = match.span()
-                if token.single_word and (_is_word(text[start - 1 : start]) or _is_word(text[end : end + 1])):
-                    continue
-                if token.lstrip:
-                    while start > done and _is_space(text[start - 1]):
-                        start -= 1
-                if token.rstrip:
-                    while end < len(text) and _is_space(text[end]):
-                        end += 1
-                if done < start:
-                    yield None, done, start
-                yield self.ids[token.content], start, end
-                done = end
+        for match in self._pattern(wanted).finditer(text) if wanted else ():
+            token = self.tokens[match[0]]
+            start, end = match.span()
+            if token.single_word and (_is_word(text[start - 1 : start]) or _is_word(text[end : end + 1])):
+                continue
+            if token.lstrip:
+                while start > done and _is_space(text[start - 1]):
+                    start -= 1
+            if token.rstrip:
+                while end < len(text) and _is_space(text[end]):
+                    end += 1
+            if done < start:
+                yield None, done, start
+            yield self.ids[token.content], start, end
+            done = end
         if done < len(text):
             yield None, done, len(text)
 
@@ -151,11 +167,16 @@ def _as_set(tokens: SpecialTokenSet, name: str) -> frozenset[str]:
 
 def _is_word(character: str) -> bool:
     r"""Whether Unicode's ``\w`` (letters, marks, digits, connectors, joiners) holds `character`."""
-    return character != "" and (
-        character.isalnum()
-        or unicodedata.category(character) in ("Mn", "Mc", "Me", "Pc")
-        or character in "\u200c\u200d"
-    )
+    if character == "" or character.isascii():
+        return character == "_" or character.isalnum()
+    return _word_pattern().match(character) is not None and character not in UNASSIGNED_16
+
+
+@cache
+def _word_pattern() -> regex.Pattern[str]:
+    import regex  # here alone: few tokenizers have tokens that must be single words
+
+    return regex.compile(r"[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]")
 
 
 def _is_space(character: str) -> bool:

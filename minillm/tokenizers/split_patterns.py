@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 #: character is left for the word that follows.
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
-#: GPT-4 (cl100k): contractions in capitals too, at most three digits, line ends kept together.
+#: GPT-4 (cl100k): contractions in capitals too, at most three digits, line ends kept together but
+#: for those at the end of the text, where all white space is one piece.
 GPT4_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s++$|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
 #: GPT-4o (o200k): a capital after small letters begins a new word; marks belong to words.

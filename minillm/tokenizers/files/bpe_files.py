@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from minillm.tokenizers.files.config import (
     TOKENIZER,
-    added_token_from_json,
+    added_tokens_from_json,
     added_tokens_of_directory,
     added_tokens_to_json,
+    check_vocab,
     load_config,
     options_of,
     save_config,
@@ -105,11 +106,10 @@ def load(cls: type[BPETokenizer], directory: Path) -> BPETokenizer:
         return from_json(cls, directory / TOKENIZER, options)
     vocab = load_vocab(directory / VOCAB)
     merges = load_merges(directory / MERGES)
-    added = added_tokens_of_directory(directory, config)
     return cls(
         vocab,
         merges,
-        added_tokens=[added[token_id] for token_id in sorted(added)],
+        added_tokens=added_tokens_of_directory(directory, config),
         add_prefix_space=bool(config.get("add_prefix_space", False)),
         **options,
     )
@@ -120,15 +120,6 @@ def load_vocab(path: Path) -> dict[str, int]:
     vocab = read_json_object(path)
     check_vocab(vocab, str(path))
     return vocab
-
-
-def check_vocab(vocab: Any, source: str) -> None:
-    """Raise ValueError unless `vocab` is an object of tokens and whole numbers from 0 up."""
-    if not isinstance(vocab, dict):
-        raise ValueError(f"{source}: the vocabulary must be an object of tokens and ids")
-    for token, token_id in vocab.items():
-        if not isinstance(token_id, int) or isinstance(token_id, bool) or token_id < 0:
-            raise ValueError(f"{source}: the id of {token!r} is {token_id!r}, not a number from 0")
 
 
 def load_merges(path: Path) -> list[tuple[str, str]]:
@@ -172,20 +163,10 @@ def _from_json(
         if len(pair) != 2:
             raise ValueError(f"{path}: merge {number} must be two tokens, is {entry!r}")
         merges.append((pair[0], pair[1]))
-    vocab = model["vocab"]
-    added = []
-    for entry in data.get("added_tokens", []):
-        token = added_token_from_json(entry)
-        if vocab.setdefault(token.content, entry["id"]) != entry["id"]:
-            raise ValueError(
-                f"{path}: the added token {token.content!r} has the id {entry['id']}, "
-                f"in the vocabulary it has {vocab[token.content]}"
-            )
-        added.append(token)
     return cls(
-        vocab,
+        model["vocab"],
         merges,
-        added_tokens=added,
+        added_tokens=added_tokens_from_json(data, path),
         template=template_from_json(data.get("post_processor"), path),
         ignore_merges=bool(model.get("ignore_merges", False)),
         **_pre_tokenizer(data.get("pre_tokenizer"), path),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minillm.tokenizers.files.bpe_files import by_id, check_vocab
+from minillm.tokenizers.files.bpe_files import by_id
 from minillm.tokenizers.files.config import (
     TOKENIZER,
-    added_token_from_json,
+    added_tokens_from_json,
     added_tokens_to_json,
+    check_vocab,
     load_config,
     options_of,
     save_config,
@@ -66,7 +67,7 @@ def load(cls: type[CharTokenizer], directory: Path) -> CharTokenizer:
             raise ValueError(f"{path}: holds no character tokenizer")
         vocab = data["model"]["vocab"]
         check_vocab(vocab, str(path))
-        added = [added_token_from_json(entry) for entry in data.get("added_tokens", [])]
+        added = added_tokens_from_json(data, path)
         template = template_from_json(data.get("post_processor"), path)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not the file of a character tokenizer: {error!r}") from None

@@ -98,10 +98,21 @@ def added_tokens_to_json(tokenizer: Tokenizer) -> list[dict[str, Any]]:
     ]
 
 
-def added_token_from_json(entry: dict[str, Any]) -> AddedToken:
+def added_token_from_json(entry: Any, source: Path) -> AddedToken:
     """Read one entry of `added_tokens` or `added_tokens_decoder`."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("content"), str):
+        raise ValueError(f"{source}: an added token must be an object with a 'content', is {entry!r}")
     flags = ("special", "single_word", "lstrip", "rstrip", "normalized")
     return AddedToken(entry["content"], **{flag: bool(entry.get(flag, False)) for flag in flags})
+
+
+def added_tokens_from_json(data: dict[str, Any], source: Path) -> dict[int, AddedToken]:
+    """Return the `added_tokens` of `tokenizer.json` and their ids."""
+    found: dict[int, AddedToken] = {}
+    for entry in data.get("added_tokens") or []:
+        token = added_token_from_json(entry, source)
+        _place(found, entry.get("id"), token, source)
+    return found
 
 
 def added_tokens_of_directory(directory: Path, config: dict[str, Any]) -> dict[int, AddedToken]:
@@ -110,10 +121,51 @@ def added_tokens_of_directory(directory: Path, config: dict[str, Any]) -> dict[i
     path = directory / ADDED_TOKENS
     if path.exists():
         for content, token_id in read_json_object(path).items():
-            found[int(token_id)] = AddedToken(content, special=False, normalized=True)
-    for token_id, entry in config.get("added_tokens_decoder", {}).items():
-        found[int(token_id)] = added_token_from_json(entry)
-    return found
+            _place(found, token_id, AddedToken(content, special=False, normalized=True), path)
+    path = directory / CONFIG
+    described: dict[int, AddedToken] = {}
+    entries = config.get("added_tokens_decoder", {})
+    if not isinstance(entries, dict):
+        raise ValueError(f"{path}: added_tokens_decoder must be an object of ids and tokens")
+    for key, entry in entries.items():
+        token = added_token_from_json(entry, path)
+        _place(described, int(key) if key.isdecimal() else key, token, path)
+    return {**found, **described}
+
+
+def _place(found: dict[int, AddedToken], token_id: Any, token: AddedToken, source: Path) -> None:
+    """Enter a token under its id, or raise ValueError if that is taken or is no id."""
+    check_id(token_id, token.content, str(source))
+    other = found.setdefault(token_id, token)
+    if other is not token:
+        raise ValueError(
+            f"{source}: the added tokens {other.content!r} and {token.content!r} both have the id {token_id}"
+        )
+
+
+#: Ids are less than this, as those of every model are: no file makes us take memory for more.
+MAX_ID = 1 << 31
+
+
+def check_id(token_id: object, token: str, source: str) -> None:
+    """Raise ValueError unless `token_id` is a whole number from 0 up that a model can have."""
+    if not isinstance(token_id, int) or isinstance(token_id, bool) or not 0 <= token_id < MAX_ID:
+        raise ValueError(
+            f"{source}: the id of {token!r} is {token_id!r}, not a number from 0 to {MAX_ID - 1}"
+        )
+
+
+def check_vocab(vocab: Any, source: str) -> None:
+    """Raise ValueError unless `vocab` is an object of tokens and their ids, each id once."""
+    if not isinstance(vocab, dict):
+        raise ValueError(f"{source}: the vocabulary must be an object of tokens and ids")
+    tokens: dict[int, str] = {}
+    for token, token_id in vocab.items():
+        check_id(token_id, token, source)
+        if tokens.setdefault(token_id, token) != token:
+            raise ValueError(
+                f"{source}: the id {token_id} is that of two tokens, {tokens[token_id]!r} and {token!r}"
+            )
 
 
 def template_to_json(tokenizer: Tokenizer) -> dict[str, Any]:

@@ -17,6 +17,10 @@ from typing import Any
 PathLike = str | os.PathLike[str]
 
 
+class _TwiceError(ValueError):
+    """A key that stands twice in an object of JSON."""
+
+
 def read_text(path: PathLike) -> str:
     """Return the text of a UTF-8 file, line ends untouched.
 
@@ -86,7 +90,7 @@ def read_json(path: PathLike) -> Any:
         if len(result) < len(pairs):
             counts = Counter(key for key, _ in pairs)
             twice = next(key for key in counts if counts[key] > 1)
-            raise ValueError(f"{os.fspath(path)}: the entry {twice!r} stands there twice")
+            raise _TwiceError(f"{os.fspath(path)}: the entry {twice!r} stands there twice")
         return result
 
     text = read_text(path)
@@ -98,6 +102,10 @@ def read_json(path: PathLike) -> Any:
         ) from None
     except RecursionError:
         raise ValueError(f"{os.fspath(path)}: the JSON is nested too deeply") from None
+    except _TwiceError:
+        raise
+    except ValueError as error:  # a number of 5,000 digits
+        raise ValueError(f"{os.fspath(path)}: {error}") from None
 
 
 def read_json_object(path: PathLike) -> dict[str, Any]:
