@@ -1,0 +1,17 @@
+"""Language models at work: generation from prompts."""
+
+from __future__ import annotations
+
+from minillm.inference.generation import TokenStream, generate, stream_tokens
+from minillm.inference.sampling import Sampling
+from minillm.inference.text import StopStrings, generate_text, stream_text
+
+__all__ = [
+    "Sampling",
+    "StopStrings",
+    "TokenStream",
+    "generate",
+    "generate_text",
+    "stream_text",
+    "stream_tokens",
+]
