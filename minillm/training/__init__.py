@@ -1,0 +1,1 @@
+"""Training: the loop, its settings, checkpoints, evaluation, and the directory that a run lives in."""
