@@ -161,7 +161,7 @@ class ElementwiseOptimizer(Optimizer):
         made = False
         for name in names:
             if state.get(name) is None:
-                state[name] = Tensor(self._first_array(group, name, p.array))
+                state[name] = Tensor(self._first_array(group, name, p.array), device=p.device)
                 made = True
         return state, made
 
