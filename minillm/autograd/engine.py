@@ -29,7 +29,7 @@ def sum_to(gradient: Any, shape: tuple[int, ...], name: str) -> Any:
     """Sum a gradient (array or Tensor) down to ``shape``, from which its shape was broadcast.
 
     Args:
-        gradient: of a shape to which ``shape`` broadcasts, or of one that broadcasts to ``shape``.
+        gradient: of a shape to which ``shape`` broadcasts.
         shape: of the input.
         name: of the operation, for errors.
     """
@@ -111,7 +111,7 @@ class Walk:
         if type(dxs) is not tuple:
             dxs = (dxs,)
         edges = node.edges
-        if len(dxs) > len(edges):
+        if len(dxs) > len(edges) and any(dx is not None for dx in dxs[len(edges) :]):
             raise OperationError(
                 f"{node.name()}: its backward returned {len(dxs)} gradients for {len(edges)} arguments"
             )
@@ -124,6 +124,11 @@ class Walk:
         for edge, dx in zip(edges, dxs):  # noqa: B905  (trailing gradients may be left out)
             if edge is None or dx is None:
                 continue
+            if type(dx) is not np.ndarray and not hasattr(dx, "shape"):
+                raise OperationTypeError(
+                    f"{node.name()}: its backward returned a {type(dx).__name__}; it needs an array or None "
+                    "for each argument"
+                )
             if type(edge) is tuple:
                 _, _, shape, dtype = edge
                 if dx.shape != shape:

@@ -6,9 +6,14 @@ Each thread has its own switches, so that a thread which evaluates does not stop
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
+from typing import Any, TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Switches(threading.local):
@@ -21,36 +26,7 @@ class _Switches(threading.local):
 switches = _Switches()
 
 
-class set_grad_enabled(contextlib.ContextDecorator):
-    """Record operations for backward, or do not, from here on (or inside a ``with`` block).
-
-    Args:
-        mode: True to record, False not to.
-
-    Example:
-        >>> import minillm
-        >>> x = minillm.ones(2, requires_grad=True)
-        >>> with minillm.set_grad_enabled(False):
-        ...     y = x * 2
-        >>> y.requires_grad
-        False
-    """
-
-    def __init__(self, mode: bool) -> None:
-        self._before = switches.recording
-        self._mode = bool(mode)
-        switches.recording = self._mode
-
-    def __enter__(self) -> None:
-        switches.recording = self._mode
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        switches.recording = self._before
-
-
-class _Mode(contextlib.ContextDecorator):
+class _Mode:
     """A ``with`` block or decorator inside which recording is on, or off."""
 
     mode: bool
@@ -67,8 +43,69 @@ class _Mode(contextlib.ContextDecorator):
     ) -> None:
         switches.recording = self._before.pop()
 
-    def _recreate_cm(self) -> _Mode:  # a decorated function may run in several threads at once
+    def _again(self) -> _Mode:
+        """Return another one: a decorated function may run in several threads at once."""
         return type(self)()
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function; of a generator, each step runs in this mode and none of its user's."""
+
+        @functools.wraps(function)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with self._again():
+                return function(*args, **kwargs)
+
+        @functools.wraps(function)
+        def generate(*args: Any, **kwargs: Any) -> Any:
+            with self._again():
+                generator = function(*args, **kwargs)
+            resume = functools.partial(next, generator)
+            while True:
+                try:
+                    with self._again():
+                        item = resume()
+                except StopIteration as stop:
+                    return stop.value
+                try:
+                    resume = functools.partial(generator.send, (yield item))
+                except GeneratorExit:
+                    with self._again():
+                        generator.close()
+                    raise
+                except BaseException as error:
+                    resume = functools.partial(generator.throw, error)
+
+        return cast(F, generate if inspect.isgeneratorfunction(function) else run)
+
+
+class set_grad_enabled(_Mode):
+    """Record operations for backward, or do not, from here on (or inside a ``with`` block or a function).
+
+    Args:
+        mode: True to record, False not to.
+
+    Example:
+        >>> import minillm
+        >>> x = minillm.ones(2, requires_grad=True)
+        >>> with minillm.set_grad_enabled(False):
+        ...     y = x * 2
+        >>> y.requires_grad
+        False
+    """
+
+    def __init__(self, mode: bool) -> None:
+        self._before = [switches.recording]
+        self.mode = switches.recording = bool(mode)
+
+    def __enter__(self) -> None:
+        switches.recording = self.mode  # what was before is known since __init__
+
+    def _again(self) -> _Mode:
+        return type(self)(self.mode)
+
+    def __call__(self, function: F) -> F:
+        switches.recording = self._before[0]
+        return super().__call__(function)
 
 
 class no_grad(_Mode):

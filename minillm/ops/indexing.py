@@ -1,7 +1,7 @@
 """Taking elements by their place and putting them back.
 
-Two operations carry the whole family. ``GetItem`` takes, its gradient is ``PutAdd``, which adds to zeros
-the elements at their places (twice where a place was taken twice), whose gradient is ``GetItem`` again.
+Two operations carry the whole family. ``Getitem`` takes, its gradient is ``PutAdd``, which adds to zeros
+the elements at their places (twice where a place was taken twice), whose gradient is ``Getitem`` again.
 ``IndexPut`` writes.
 """
 
@@ -37,7 +37,7 @@ def _has_integers(index: Any) -> bool:
     return any(is_array(item) and item.dtype.kind != "b" for item in items)
 
 
-class GetItem(Function):
+class Getitem(Function):
     """y = x[index],  dx = zeros with dy added at the index."""
 
     def forward(self, x: Array, index: Any) -> Array:
@@ -61,7 +61,7 @@ class PutAdd(Function):
         return y
 
     def backward(self, dy: Any) -> Any:
-        return GetItem.apply(dy, self.index)
+        return Getitem.apply(dy, self.index)
 
 
 class IndexPut(Function):
@@ -80,7 +80,7 @@ class IndexPut(Function):
 
     def backward(self, dy: Any) -> Any:
         dx = dy if self.accumulate or not self.needs(0) else IndexPut.apply(dy, 0.0, self.index, False)
-        return dx, GetItem.apply(dy, self.index) if self.needs(1) else None
+        return dx, Getitem.apply(dy, self.index) if self.needs(1) else None
 
 
 def getitem(input: Tensor, index: Any) -> Tensor:
@@ -91,7 +91,7 @@ def getitem(input: Tensor, index: Any) -> Tensor:
         >>> minillm.arange(6).reshape(2, 3)[:, 1]
         tensor([1, 4])
     """
-    return GetItem.apply(input, plain_index(index, getattr(input, "array", input)))
+    return Getitem.apply(input, plain_index(index, getattr(input, "array", input)))
 
 
 def setitem(input: Tensor, index: Any, value: Any) -> None:
@@ -180,7 +180,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
         tensor([[1],
                 [4]])
     """
-    return GetItem.apply(input, _along("gather", input, dim, index))
+    return Getitem.apply(input, _along("gather", input, dim, index))
 
 
 def scatter_add_along(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:

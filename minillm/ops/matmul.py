@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from minillm.ops._tensor import Tensor
 
 
-class MatMul(Function):
+class Matmul(Function):
     """y = a b for stacks of matrices, whose leading dimensions broadcast."""
 
     @classmethod
@@ -73,9 +73,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
                 "both need at least one dimension; use * for numbers"
             )
     except AttributeError:
-        return MatMul.apply(input, other)
+        return Matmul.apply(input, other)
     if not row and not column:
-        return MatMul.apply(input, other)
+        return Matmul.apply(input, other)
     if input.shape[-1] != other.shape[-1 if column else -2]:
         raise OperationError(
             f"matmul: got shapes {tuple(input.shape)} and {tuple(other.shape)}; the sizes that are summed "
@@ -83,7 +83,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         )
     a = reshape(input, (1, -1)) if row else input
     b = reshape(other, (-1, 1)) if column else other
-    y = MatMul.apply(a, b)
+    y = Matmul.apply(a, b)
     shape = list(y.shape)
     if column:
         del shape[-1]
@@ -103,7 +103,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """
     if input.ndim != 2 or mat2.ndim != 2:
         raise OperationError(f"mm: got shapes {input.shape} and {mat2.shape}; it needs two matrices")
-    return MatMul.apply(input, mat2)
+    return Matmul.apply(input, mat2)
 
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
@@ -118,4 +118,4 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
         raise OperationError(
             f"bmm: got shapes {input.shape} and {mat2.shape}; it needs (b, n, k) and (b, k, m)"
         )
-    return MatMul.apply(input, mat2)
+    return Matmul.apply(input, mat2)
