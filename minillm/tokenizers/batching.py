@@ -97,20 +97,34 @@ class BatchEncoding(dict[str, Any]):
     """What a tokenizer returns: a dict whose entries are attributes too.
 
     Example:
-        >>> batch = BatchEncoding({"input_ids": [[1, 2]]}, [])
-        >>> batch.input_ids
-        [[1, 2]]
+        >>> from minillm.tokenizers import CharTokenizer
+        >>> batch = CharTokenizer.from_text("abc")(["ab", "c"])
+        >>> batch.input_ids, batch.tokens(0)
+        ([[0, 1], [2]], ['a', 'b'])
     """
 
-    def __init__(self, data: dict[str, Any], rows: list[Row]) -> None:
+    def __init__(self, data: dict[str, Any], rows: list[Row], tokenizer: Tokenizer) -> None:
         super().__init__(data)
         self._rows = rows
+        self._tokenizer = tokenizer
 
     def __getattr__(self, name: str) -> Any:
         try:
             return self[name]
         except KeyError:
             raise AttributeError(f"BatchEncoding: has no {name!r}; it holds {sorted(self)}") from None
+
+    def to(self, device: Any) -> BatchEncoding:
+        """Move the tensors to `device`; lists and NumPy arrays stay. Returns itself."""
+        for name, value in self.items():
+            if hasattr(value, "to"):
+                self[name] = value.to(device)
+        return self
+
+    def tokens(self, batch_index: int = 0) -> list[str]:
+        """Return the tokens of a row as they stand in the vocabulary."""
+        tokens: list[str] = self._tokenizer.convert_ids_to_tokens(self._rows[batch_index].ids)
+        return tokens
 
     def word_ids(self, batch_index: int = 0) -> list[int | None]:
         """Return for each token of a row the number of its word; None for special tokens."""
@@ -150,7 +164,7 @@ def encode_batch(
         tokenizer: The tokenizer.
         text: A text, or a list of texts, or a list of pairs (tuples). With `is_split_into_words` a
             list of words, or a list of such lists.
-        text_pair: The second text, or a list of them.
+        text_pair: The second text, or a list of them. For a single text an empty one is none.
         add_special_tokens: Add what the model's format asks for.
         padding: True or ``"longest"`` pads to the longest row, ``"max_length"`` to `max_length`.
         truncation: True or ``"longest_first"`` shortens the longer text of a pair first,
@@ -197,6 +211,21 @@ def encode_batch(
         if max_length is None:
             raise ValueError("tokenizer: truncation and padding='max_length' need max_length")
 
+    pads = padding not in (False, "do_not_pad")
+    if strategy:
+        assert max_length is not None
+        room = max_length - (tokenizer.template.num_added(False) if add_special_tokens else 0)
+        if stride and stride > room:
+            raise ValueError(
+                f"tokenizer: stride={stride} is more than the {room} tokens of text in a row of "
+                f"max_length={max_length}"
+            )
+        if pads and pad_to_multiple_of and max_length % pad_to_multiple_of:
+            raise ValueError(
+                f"tokenizer: max_length={max_length} is no multiple of pad_to_multiple_of="
+                f"{pad_to_multiple_of}; rows cut to the one and padded to the other would be longer"
+            )
+
     rows: list[Row] = []
     for number, sample in enumerate(samples):
         first, second = (
@@ -221,7 +250,7 @@ def encode_batch(
         for window in windows if return_overflowing_tokens else windows[:1]:
             rows.append(_row(tokenizer, number, *window, add_special_tokens))
 
-    if padding not in (False, "do_not_pad"):
+    if pads:
         _pad(tokenizer, rows, padding, max_length, pad_to_multiple_of, side)
 
     names = tokenizer.model_input_names
@@ -243,9 +272,9 @@ def encode_batch(
 
     if return_tensors is not None:
         data = {name: _as_tensor(name, values, return_tensors) for name, values in data.items()}
-    elif not batched and not return_overflowing_tokens:
-        data = {name: values[0] for name, values in data.items()}
-    return BatchEncoding(data, rows)
+    elif not batched and not return_overflowing_tokens:  # `length` stays a list of one
+        data = {name: values[0] if isinstance(values[0], list) else values for name, values in data.items()}
+    return BatchEncoding(data, rows, tokenizer)
 
 
 def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
@@ -267,7 +296,7 @@ def _samples(text: Any, text_pair: Any, words: bool) -> tuple[bool, list[tuple[A
             raise TypeError(
                 f"tokenizer: the text is {kind}, so text_pair must be one too; got {type(text_pair).__name__}"
             )
-        return False, [(text, text_pair)]
+        return False, [(text, text_pair or None)]
     if not isinstance(text, list | tuple):
         raise TypeError(f"tokenizer: needs {kind}, or a list of them or of pairs; got {type(text).__name__}")
     if text_pair is not None:
@@ -334,7 +363,9 @@ def _pad(
     multiple: int | None,
     side: str,
 ) -> None:
-    length = max((len(row.ids) for row in rows), default=0)
+    # What truncation cut off can be longer than the row it was cut from; that row counts.
+    firsts = {row.sample: row for row in reversed(rows)}.values()
+    length = max((len(row.ids) for row in firsts), default=0)
     if padding == "max_length":
         assert max_length is not None
         length = max_length

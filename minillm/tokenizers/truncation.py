@@ -46,23 +46,18 @@ def truncate_pair(
     if excess <= 0:
         return [(first, second)]
 
-    if strategy == "longest_first":
-        if second is None:
-            length = room
-        else:
-            length, other = share(length, other, room)
+    if room == 0:
+        length = other = 0
+    elif strategy == "longest_first":
+        length, other = (room, 0) if second is None else share(length, other, room)
     elif strategy == "only_first":
         length -= excess
+        _check_left(length, "first", excess)
     elif second is None:
         raise ValueError("tokenizer: truncation='only_second' needs a text_pair")
     else:
         other -= excess
-    if strategy != "longest_first" and min(length, other if second is not None else length) <= 0:
-        which = "first" if strategy == "only_first" else "second"
-        raise ValueError(
-            f"tokenizer: truncation={strategy!r} cannot take {excess} tokens from the {which} text "
-            "and leave one; raise max_length or truncate 'longest_first'"
-        )
+        _check_left(other, "second", excess)
 
     firsts = windows(first, length, stride, side)
     if second is None:
@@ -74,6 +69,14 @@ def truncate_pair(
     rows += [(a, b) for a in firsts[1:] for b in seconds]
     rows += [(firsts[0], b) for b in seconds[1:]]
     return rows
+
+
+def _check_left(length: int, which: str, excess: int) -> None:
+    if length <= 0:
+        raise ValueError(
+            f"tokenizer: truncation='only_{which}' cannot take {excess} tokens from the {which} text "
+            "and leave one; raise max_length or truncate 'longest_first'"
+        )
 
 
 def share(first: int, second: int, room: int) -> tuple[int, int]:
