@@ -56,7 +56,7 @@ def over_steps(
         batch_sizes: the number of rows of each step.
         reverse: walk from the end.
     """
-    outputs = [None] * len(batch_sizes)
+    outputs: list[Any] = [None] * len(batch_sizes)
     for t, rows in steps(batch_sizes, reverse):
         n = batch_sizes[t]
         after = cell(x[rows], *(state[:n] for state in states))
@@ -66,9 +66,17 @@ def over_steps(
 
 
 def rnn_composite(
-    x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, nonlinearity: str, batch_sizes: Any, reverse: bool
+    x: Any,
+    h0: Any,
+    w_ih: Any,
+    w_hh: Any,
+    b_ih: Any,
+    b_hh: Any,
+    nonlinearity: str,
+    batch_sizes: tuple[int, ...],
+    reverse: bool,
 ) -> tuple[Any, ...]:
-    """h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu in the place of tanh."""
+    """The recurrence h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu in the place of tanh."""
     function = ops.tanh if nonlinearity == "tanh" else ops.relu
 
     def cell(x: Any, h: Any) -> tuple[Any]:
@@ -78,9 +86,16 @@ def rnn_composite(
 
 
 def gru_composite(
-    x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, batch_sizes: Any, reverse: bool
+    x: Any,
+    h0: Any,
+    w_ih: Any,
+    w_hh: Any,
+    b_ih: Any,
+    b_hh: Any,
+    batch_sizes: tuple[int, ...],
+    reverse: bool,
 ) -> tuple[Any, ...]:
-    """h' = (1 - z) n + z h, with the gates
+    """The recurrence h' = (1 - z) n + z h.
 
     r = sigmoid(W_ir x + b_ir + W_hr h + b_hr),
     z = sigmoid(W_iz x + b_iz + W_hz h + b_hz),
@@ -106,10 +121,10 @@ def lstm_composite(
     b_ih: Any,
     b_hh: Any,
     w_hr: Any,
-    batch_sizes: Any,
+    batch_sizes: tuple[int, ...],
     reverse: bool,
 ) -> tuple[Any, ...]:
-    """c' = f c + i g,  h' = o tanh(c'), or W_hr (o tanh(c')) with a projection; with the gates
+    """The recurrence c' = f c + i g,  h' = o tanh(c'), or W_hr (o tanh(c')) with a projection.
 
     i, f, o = sigmoid(W_i. x + b_i. + W_h. h + b_h.),
     g = tanh(W_ig x + b_ig + W_hg h + b_hg).
