@@ -72,8 +72,8 @@ class Context:
         self._cache: Any = None
         if padding.any() and not self.knows_cache:
             raise ValueError(
-                f"generate: the prompts have different lengths, and {type(model).__name__} cannot tell padding "
-                "from tokens; generate for one prompt at a time, or for prompts of one length"
+                f"generate: the prompts have different lengths, and {type(model).__name__} cannot tell "
+                "padding from tokens; generate for one prompt at a time, or for prompts of one length"
             )
 
     def append(self, tokens: list[int]) -> None:

@@ -215,7 +215,7 @@ def stream_tokens(
     return TokenStream(context, steps, sampling, generators, ends, pad_token_id, num_tokens)
 
 
-def _steps(max_new_tokens: int | None, max_length: int | None, prompt: int) -> int:
+def _steps(max_new_tokens: Any, max_length: Any, prompt: int) -> int:
     """Return the most tokens to write."""
     if max_new_tokens is not None and max_length is not None:
         raise ValueError("generate: got max_new_tokens and max_length; give one of both")
@@ -223,13 +223,13 @@ def _steps(max_new_tokens: int | None, max_length: int | None, prompt: int) -> i
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
             raise ValueError(f"{name} is {value!r}; it needs a whole number, {least} or more")
     if max_length is None:
-        return DEFAULT_NEW_TOKENS if max_new_tokens is None else max_new_tokens
+        return DEFAULT_NEW_TOKENS if max_new_tokens is None else int(max_new_tokens)
     if max_length <= prompt:
         raise ValueError(
-            f"generate: max_length is {max_length}, and the prompt has {prompt} tokens already; give a larger "
-            "max_length, or max_new_tokens"
+            f"generate: max_length is {max_length}, and the prompt has {prompt} tokens already; give a "
+            "larger max_length, or max_new_tokens"
         )
-    return max_length - prompt
+    return int(max_length) - prompt
 
 
 def _fit(tokens: Tokens, padding: Tokens, longest: int | None, truncate: bool) -> tuple[Tokens, Tokens]:
@@ -239,13 +239,13 @@ def _fit(tokens: Tokens, padding: Tokens, longest: int | None, truncate: bool) -
         return tokens, padding
     if not truncate:
         raise ValueError(
-            f"generate: the prompt has {length} tokens, and the model reads at most {longest}; give a shorter "
-            "prompt, or truncate_prompt=True to read its end alone"
+            f"generate: the prompt has {length} tokens, and the model reads at most {longest}; give a "
+            "shorter prompt, or truncate_prompt=True to read its end alone"
         )
     return tokens[:, -longest:], np.maximum(padding - (length - longest), 0)
 
 
-def _checked_stride(stride: int | None, longest: int | None) -> int:
+def _checked_stride(stride: Any, longest: int | None) -> int:
     if longest is None:
         return 1
     if stride is None:

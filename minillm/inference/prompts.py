@@ -43,7 +43,9 @@ def prompts_of(input_ids: Any, attention_mask: Any, pad_token_id: int) -> tuple[
             rows = [rows]
         arrays = [_checked(_host(row).reshape(1, -1))[0] for row in rows]
         if attention_mask is not None and len({len(a) for a in arrays}) > 1:
-            raise ValueError("generate: got prompts of different lengths and an attention_mask; give one of both")
+            raise ValueError(
+                "generate: got prompts of different lengths and an attention_mask; give one of both"
+            )
         width = max(map(len, arrays), default=0)
         padding = np.array([width - len(a) for a in arrays], np.int64)
         tokens = np.full((len(arrays), width), pad_token_id, np.int64)
@@ -74,7 +76,9 @@ def _checked(tokens: Tokens) -> Tokens:
 def _padding_of(mask: Tokens, shape: tuple[int, ...]) -> Tokens:
     """Return the length of the padding of each row."""
     if mask.shape != shape:
-        raise ValueError(f"generate: got an attention_mask of shape {mask.shape}; it needs {shape}, as input_ids")
+        raise ValueError(
+            f"generate: got an attention_mask of shape {mask.shape}; it needs {shape}, as input_ids"
+        )
     real = mask != 0
     padding = shape[1] - real.sum(axis=1)
     if not (real == (np.arange(shape[1]) >= padding[:, None])).all():
@@ -94,6 +98,7 @@ def check_range(tokens: Tokens, padding: Tokens, vocab_size: int | None) -> None
     if wrong.any():
         row, column = np.argwhere(wrong)[0].tolist()
         raise ValueError(
-            f"generate: token {tokens[row, column]} at place {column - padding[row]} of prompt {row} is out of "
-            f"range; the model has {vocab_size} tokens, 0 to {vocab_size - 1}. Is the tokenizer another model's?"
+            f"generate: token {tokens[row, column]} at place {column - padding[row]} of prompt {row} is out "
+            f"of range; the model has {vocab_size} tokens, 0 to {vocab_size - 1}. Is the tokenizer another "
+            "model's?"
         )

@@ -57,8 +57,8 @@ class Sampling:
     repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        _check("temperature", self.temperature, "be positive; for the most probable tokens give do_sample=False",
-               lambda t: 0 < t < math.inf)  # fmt: skip
+        positive = "be positive; for the most probable tokens give do_sample=False"
+        _check("temperature", self.temperature, positive, lambda t: 0 < t < math.inf)
         _check("top_k", self.top_k, "be 0 or more", lambda k: k >= 0 and k == int(k))
         _check("top_p", self.top_p, "lie in (0, 1]", lambda p: 0 < p <= 1)
         _check("min_p", self.min_p, "lie in [0, 1]", lambda p: 0 <= p <= 1)

@@ -14,7 +14,7 @@ from minillm.inference.generation import TokenStream, stream_tokens
 
 
 class StopStrings:
-    """Passes text on as it comes, up to the first stop string.
+    """Passes text on as it comes, up to the stop string that is complete first.
 
     Args:
         stop: the strings that end the text; they are not passed on.
@@ -32,7 +32,7 @@ class StopStrings:
     """
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
-        self.stop = [stop] if isinstance(stop, str) else list(stop)
+        self.stop: list[Any] = [stop] if isinstance(stop, str) else list(stop)
         if not all(isinstance(text, str) and text for text in self.stop):
             raise ValueError(f"stop is {stop!r}; it needs strings that are not empty")
         self.found = False
@@ -43,10 +43,12 @@ class StopStrings:
         if self.found:
             return ""
         self._held += text
-        places = [place for place in map(self._held.find, self.stop) if place >= 0]
+        # That which ends first counts, so that it does not matter in what pieces the text came.
+        places = [(self._held.find(text) + len(text), self._held.find(text)) for text in self.stop]
+        places = [(end, start) for end, start in places if start >= 0]
         if places:
             self.found = True
-            passed, self._held = self._held[: min(places)], ""
+            passed, self._held = self._held[: min(places)[1]], ""
             return passed
         cut = len(self._held) - self._beginning()
         passed, self._held = self._held[:cut], self._held[cut:]

@@ -2,7 +2,7 @@
 
 A large model lies in several files (shards), and ``model.safetensors.index.json`` says which name is where::
 
-    {"metadata": {"total_size": 123}, "weight_map": {"h.0.attn.c_attn.weight": "model-00001-of-00002.safetensors"}}
+    {"metadata": {"total_size": 123}, "weight_map": {"wte.weight": "model-00001-of-00002.safetensors", ...}}
 """
 
 from __future__ import annotations
@@ -83,11 +83,15 @@ class ModelFiles:
             raise SafetensorsError(f"{index}: it needs a weight_map, which says in what file each name is")
         for shard in dict.fromkeys(places.values()):
             if Path(shard).name != shard or shard in {"", ".", ".."}:
-                raise SafetensorsError(f"{index}: the shard {shard!r} needs to be a file of the same directory")
+                raise SafetensorsError(
+                    f"{index}: the shard {shard!r} needs to be a file of the same directory"
+                )
             self._open(self.directory / shard)
         for name, shard in places.items():
             if name not in self._files[shard].entries:
-                raise SafetensorsError(f"{self.directory / shard}: {name} is not in it, though {INDEX} says so")
+                raise SafetensorsError(
+                    f"{self.directory / shard}: {name} is not in it, though {INDEX} says so"
+                )
 
     def read(self, name: str) -> HostArray:
         """Return an array, as :meth:`SafetensorsFile.read` does."""
@@ -148,8 +152,8 @@ def write_model_files(
         places = {key: name for name, shard in zip(names, shards, strict=True) for key in shard}
         size = sum(path.stat().st_size for path in written)
         with write_whole(directory / INDEX) as file:
-            text = json.dumps({"metadata": {"total_size": size}, "weight_map": places}, indent=2, sort_keys=True)
-            file.write(text.encode())
+            content = {"metadata": {"total_size": size}, "weight_map": places}
+            file.write(json.dumps(content, indent=2, sort_keys=True).encode())
         written.append(directory / INDEX)
     for old in [directory / WEIGHTS, directory / INDEX, *directory.glob("model-*-of-*.safetensors")]:
         if old not in written:

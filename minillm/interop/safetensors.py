@@ -130,7 +130,7 @@ def read_arrays(path: PathLike) -> tuple[dict[str, HostArray], dict[str, str]]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        SafetensorsError: the file is truncated, no safetensors file, or of a dtype that minillm does not know.
+        SafetensorsError: the file is truncated, no safetensors file, or of a dtype that is not known here.
 
     Example:
         >>> import tempfile

@@ -60,7 +60,9 @@ class Config:
         """
         kind = values.get("model_type", cls.model_type)
         if kind != cls.model_type:
-            raise ValueError(f"{cls.__name__}: got the settings of a {kind!r} model; it needs {cls.model_type!r}")
+            raise ValueError(
+                f"{cls.__name__}: got the settings of a {kind!r} model; it needs {cls.model_type!r}"
+            )
         names = {field.name for field in dataclasses.fields(cls)} - {"other"}
         known: dict[str, Any] = {}
         other: dict[str, Any] = {}

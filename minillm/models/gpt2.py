@@ -98,11 +98,13 @@ class GPT2Config(Config):
             probability(self, **{name: getattr(self, name)})
         one_of(self, ACTIVATIONS, activation_function=self.activation_function)
         if self.other.get("add_cross_attention"):
-            raise ValueError("GPT2Config: add_cross_attention is set; a GPT-2 that reads an encoder is not offered")
+            raise ValueError(
+                "GPT2Config: add_cross_attention is set; a GPT-2 that reads an encoder is not offered"
+            )
 
 
 class Conv1D(nn.Linear):
-    """A linear layer whose weight lies in files as (in, out): the authors of GPT-2 saw it as a convolution."""
+    """A linear layer whose weight is (in, out) in files: the authors of GPT-2 saw it as a convolution."""
 
     stored_transposed = True
 
@@ -267,7 +269,9 @@ class GPT2Model(GPT2PretrainedModel):
         given = input_ids if input_ids is not None else inputs_embeds
         assert given is not None
         if given.ndim != (2 if input_ids is not None else 3) or not given.shape[1]:
-            raise OperationError(f"GPT2Model: got tokens of shape {given.shape}; it needs (B, T), at least one")
+            raise OperationError(
+                f"GPT2Model: got tokens of shape {given.shape}; it needs (B, T), at least one"
+            )
         B, T = given.shape[:2]
         cache = past_key_values
         if cache is None and use_cache:
@@ -345,11 +349,18 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
         """Return the logits of the next token at each place, and the loss where labels or targets are given.
 
         Args:
-            labels: (B, T), the tokens themselves, which are moved by one inside; -100 is left out of the loss.
+            input_ids: see :meth:`GPT2Model.forward` for this and all that is not told here.
+            past_key_values: the tokens read before.
+            attention_mask: 1 for tokens and 0 for padding.
+            token_type_ids: tokens whose embeddings are added.
+            position_ids: places of the tokens.
+            inputs_embeds: embeddings in the place of ``input_ids``.
+            labels: (B, T), the tokens themselves, which are moved by one inside; -100 is left out.
             targets: (B, T), the next tokens, for batches that are moved by one already.
+            use_cache: return a cache although none was given.
             logits_to_keep: compute the logits of so many last places alone; 0 for all.
-
-        The other arguments are those of :meth:`GPT2Model.forward`.
+            output_attentions: return the attention weights.
+            output_hidden_states: return the hidden states.
 
         Returns:
             ``loss`` (with labels or targets), ``logits`` (B, T, V), and where asked for ``past_key_values``,

@@ -16,7 +16,7 @@ from minillm import nn
 from minillm.interop.model_files import ModelFiles, write_model_files
 from minillm.interop.safetensors import Entry
 from minillm.models.config import Config
-from minillm.models.weights import copy_into, missing_names, misshapen, once, stored_arrays, transposed_names
+from minillm.models.weights import copy_into, misshapen, missing_names, once, stored_arrays, transposed_names
 from minillm.nn.module import StateDictError
 
 M = TypeVar("M", bound="PretrainedModel")
@@ -50,7 +50,11 @@ class PretrainedModel(nn.Module):
         """Give one module inside this model its initial weights."""
 
     def save_pretrained(
-        self, directory: str | os.PathLike[str], *, dtype: str | None = None, max_shard_bytes: int | None = None
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        dtype: str | None = None,
+        max_shard_bytes: int | None = None,
     ) -> None:
         """Write ``config.json`` and ``model.safetensors`` into a directory.
 
@@ -89,7 +93,7 @@ class PretrainedModel(nn.Module):
             path: a directory with ``config.json`` and weights, or a safetensors file beside its config.
             config: the settings, in place of those in the file.
             dtype: of the weights in memory; float32 by default.
-            output_loading_info: return the model and a dictionary of ``missing_keys`` and ``unexpected_keys``.
+            output_loading_info: return the model, and ``missing_keys`` and ``unexpected_keys`` by name.
             changes: settings that replace those of the file.
 
         Raises:
@@ -102,12 +106,14 @@ class PretrainedModel(nn.Module):
             if config is None:
                 config = cls.config_class.from_pretrained(files.directory, **changes)
             elif changes:
-                raise TypeError(f"from_pretrained: got a config and also {', '.join(changes)}; give one of both")
+                raise TypeError(
+                    f"from_pretrained: got a config and also {', '.join(changes)}; give one of both"
+                )
             layers = getattr(config, "num_hidden_layers", 0)
             if layers > len(files.entries):  # before memory is taken for them
                 raise StateDictError(
-                    f"{path}: the settings ask for {layers:,} layers, and the files hold {len(files.entries):,} "
-                    "arrays"
+                    f"{path}: the settings ask for {layers:,} layers, and the files hold "
+                    f"{len(files.entries):,} arrays"
                 )
             model = cls(config)
             info = model._read(files, path)

@@ -156,7 +156,7 @@ class RNNLMHeadModel(PretrainedModel):
                 of a row and leaves the state as it is.
             position_ids: of no use here; the order of the tokens says it. Taken so that all language models
                 can be called alike.
-            labels: (B, T), the tokens themselves, which are moved by one inside; -100 is left out of the loss.
+            labels: (B, T), the tokens themselves, which are moved by one inside; -100 is left out.
             targets: (B, T), the next tokens, for batches that are moved by one already.
             logits_to_keep: compute the logits of so many last places alone; 0 for all.
 

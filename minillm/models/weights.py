@@ -62,7 +62,8 @@ def save_weights(module: nn.Module, path: PathLike, dtype: str | None = None) ->
         >>> bool((a.weight == b.weight).all())
         True
     """
-    write_arrays(path, stored_arrays(module), {"format": "pt"}, dtype)  # "pt": what Hugging Face's reader needs
+    # "pt" is what Hugging Face's reader asks for.
+    write_arrays(path, stored_arrays(module), {"format": "pt"}, dtype)
 
 
 def load_weights(module: nn.Module, path: PathLike) -> None:

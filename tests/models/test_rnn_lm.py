@@ -13,7 +13,8 @@ CELLS = ["rnn", "gru", "lstm"]
 
 
 def tiny(**changes: object) -> RNNLMConfig:
-    settings = {"vocab_size": 31, "embedding_dim": 8, "hidden_size": 12, "num_layers": 2, "initializer_range": 0.5}
+    settings = {"vocab_size": 31, "embedding_dim": 8, "hidden_size": 12, "num_layers": 2}
+    settings["initializer_range"] = 0.5
     return RNNLMConfig(**{**settings, **changes})
 
 
