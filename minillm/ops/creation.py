@@ -53,7 +53,7 @@ def array_from(data: Any, dtype: Any = None, device: Any = None, copy: bool = Tr
             if device is None and device_of(data).type != "cpu"
             else Device(device or get_default_device())
         )
-        array = data
+        array = np.asarray(data) if isinstance(data, np.generic) else data
     else:
         where = Device(device) if device is not None else get_default_device()
         try:

@@ -5,9 +5,9 @@ nothing. For an optimizer that treats each number alike it does not matter how t
 there is one array for the parameters and one for each running average, and each parameter has its place in
 them. A step is then a dozen calls in all.
 
-Nobody notices. Memory is moved only if nothing but the tensor itself refers to it (no other tensor, no view,
-no array of NumPy's): Python counts the references. And where the memory of a parameter or of a running average
-was exchanged since, the bundle is not current any more; it is dissolved and formed anew.
+Nobody notices. Memory is moved only if nothing but the tensor itself refers to it (no other tensor, no
+view, no array of NumPy's): Python counts the references. And where the memory of a parameter or of a running
+average was exchanged since, the bundle is not current any more; it is dissolved and formed anew.
 """
 
 from __future__ import annotations
@@ -70,20 +70,21 @@ class Bundle:
         moved = [_move_together([state[name] for state in states]) for name in names]
         self.flat_states = [flat for flat, _ in moved]
         self.state_views = [views for _, views in moved]
+        self.all_state_views = [view for views in self.state_views for view in views]
         self.flat_grad = xp_of(self.flat).empty_like(self.flat)
 
     def is_current(self, state: dict[Any, Any], names: tuple[str, ...]) -> bool:
         """Return whether the parameters and their states still lie here and have made the same steps."""
-        if names != self.names or not all(map(is_, map(_array_of, self.params), self.views)):
+        params, states = self.params, self.states
+        if names != self.names or not all(map(is_, map(_array_of, params), self.views)):
             return False
-        states = self.states
-        if not all(map(is_, map(state.get, self.params), states)):
+        if not states:
+            return True
+        if not all(map(is_, map(state.get, params), states)):
             return False
         try:
-            return all(len({s[number] for s in states}) == 1 for number in self.numbers) and all(
-                all(map(is_, [s[name].array for s in states], views))
-                for name, views in zip(names, self.state_views, strict=True)
-            )
+            here = all(map(is_, [s[name].array for name in names for s in states], self.all_state_views))
+            return here and all(len({s[number] for s in states}) == 1 for number in self.numbers)
         except (KeyError, AttributeError):  # the user took something out of a state
             return False
 
@@ -110,10 +111,10 @@ class Bundle:
 
     def dissolve(self) -> None:
         """Give each tensor memory of its own, so that it can move again; not if others refer to it."""
+        self.flat, self.flat_states, self.all_state_views = None, [], []
         owners = [self.params, *([state.get(name) for state in self.states] for name in self.names)]
         for tensors, views in zip(owners, [self.views, *self.state_views], strict=True):
             base = views[0].base
-            self.flat, self.flat_states = None, []
             if sys.getrefcount(base) == _LOCAL + len(views):
                 for i, tensor in enumerate(tensors):  # zip() would hold one more reference
                     view = views[i]

@@ -63,14 +63,13 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(step)
     def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        for before in tuple(self._step_pre_hooks.values()):
-            changed = before(self, args, kwargs)
-            if changed is not None:
-                args, kwargs = changed
+        if self._step_pre_hooks:
+            args, kwargs = self._before_step(args, kwargs)
         result = step(self, *args, **kwargs)
         self._opt_called = True  # schedules ask for it
-        for after in tuple(self._step_post_hooks.values()):
-            after(self, args, kwargs)
+        if self._step_post_hooks:
+            for hook in tuple(self._step_post_hooks.values()):
+                hook(self, args, kwargs)
         return result
 
     return hooked
@@ -107,7 +106,7 @@ class Optimizer:
         >>> x.sum().backward()
         >>> optimizer.step()
         >>> x
-        tensor([0.5, 1.5], requires_grad=True)
+        tensor([0.5000, 1.5000], requires_grad=True)
     """
 
     state: defaultdict[Any, dict[str, Any]]
@@ -134,7 +133,8 @@ class Optimizer:
         groups = list(params)
         if not groups:
             raise ValueError(
-                "optimizer got an empty parameter list; a generator such as model.parameters() can be read once"
+                "optimizer got an empty parameter list; "
+                "a generator such as model.parameters() can be read only once"
             )
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
@@ -226,6 +226,18 @@ class Optimizer:
         """
         raise NotImplementedError(f"{type(self).__name__} needs a method step(self, closure=None)")
 
+    def _before_step(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """Call the hooks before a step and return its arguments, which they may change."""
+        for hook in tuple(self._step_pre_hooks.values()):
+            changed = hook(self, args, kwargs)
+            if changed is not None:
+                if not isinstance(changed, tuple) or len(changed) != 2:
+                    raise RuntimeError(
+                        f"a hook before step must return None or a tuple of (args, kwargs), but got {changed}"
+                    )
+                args, kwargs = changed
+        return args, kwargs
+
     def _loss_of(self, closure: Callable[[], Any] | None) -> Any:
         """Return what ``closure`` returns, computed with gradients."""
         if closure is None:
@@ -280,8 +292,8 @@ class Optimizer:
                 been changed then.
         """
         for key in ("state", "param_groups"):
-            if not isinstance(state_dict, Mapping) or key not in state_dict:
-                raise ValueError(f"load_state_dict: this is no state of an optimizer: it lacks the key {key!r}")
+            if key not in state_dict:
+                raise ValueError(f"load_state_dict: this is no state of an optimizer: it lacks {key!r}")
         groups = self.param_groups
         saved_groups = [
             {key: value if key == "params" else deepcopy(value) for key, value in group.items()}
@@ -335,14 +347,15 @@ class Optimizer:
         needed = self._shape_of_state(param, key)
         if needed is not None and tuple(array.shape) != needed:
             raise ValueError(
-                f"{name}: got shape {tuple(array.shape)}; a parameter of shape {tuple(param.shape)} needs {needed}"
+                f"{name}: got shape {tuple(array.shape)}; "
+                f"a parameter of shape {tuple(param.shape)} needs {needed}"
             )
         if array.dtype.kind == "f":
             array = array.astype(param.array.dtype)
         device = device_of(param.array)
         if device_of(array) != device:
             array = to_device(to_numpy(array), device)
-        return Tensor(array.copy())
+        return Tensor(array.copy(), device=device)
 
     def _shape_of_state(self, param: Any, key: str) -> tuple[int, ...] | None:
         """Return the shape that an array in a parameter's state needs; None for any."""
@@ -374,9 +387,7 @@ def _names_and_tensors(params: Any) -> tuple[list[str], list[Any]]:
             )
         if not tensor.is_leaf:
             name = names[i] if names else f"parameter {i}"
-            raise ValueError(
-                f"can't optimize a non-leaf Tensor: {name} was computed by {tensor.grad_fn.name()}"
-            )
+            raise ValueError(f"can't optimize a non-leaf Tensor: {name} was computed by an operation")
     return names, tensors
 
 

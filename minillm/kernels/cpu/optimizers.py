@@ -14,7 +14,7 @@ import numpy as np
 
 from minillm.backend import Array, xp_of
 
-TILE_BYTES = 128 * 1024  # of each array
+TILE_BYTES = 256 * 1024  # of each array
 
 
 def tiles(param: Array, *others: Array | None) -> Iterable[tuple[Array, ...]]:
@@ -100,27 +100,31 @@ def adam(
     With r = sqrt(1 - beta2^step) taken out of the fraction, a pass over the numbers is saved:
     m / (sqrt(v) / r + eps) = r m / (sqrt(v) + r eps).
     """
-    sqrt = xp_of(param).sqrt
+    xp = xp_of(param)
     root = math.sqrt(1 - beta2**step)
     size, eps = lr / (1 - beta1**step) * root, eps * root
+    decay = 1 - lr * weight_decay if decoupled else 1.0
+    scratch = None
     for p, g, m, v, top in tiles(param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq):
-        if decoupled and weight_decay:
-            p *= 1 - lr * weight_decay
         g = _descent(p, g, 0 if decoupled else weight_decay, maximize)
-        a = g - m
+        a = xp.empty_like(g) if scratch is None else scratch[: len(g)]
+        scratch = a if scratch is None else scratch
+        xp.subtract(g, m, out=a)
         a *= 1 - beta1
         m += a
-        a = g * g
+        xp.multiply(g, g, out=a)
         a *= 1 - beta2
         v *= beta2
         v += a
         if top is not None:
-            xp_of(v).maximum(top, v, out=top)
+            xp.maximum(top, v, out=top)
             v = top
-        sqrt(v, out=a)
+        xp.sqrt(v, out=a)
         a += eps
-        a = m / a
+        xp.divide(m, a, out=a)
         a *= size
+        if decay != 1.0:
+            p *= decay
         p -= a
 
 

@@ -13,6 +13,8 @@ import types
 import warnings
 from typing import Any
 
+import numpy as np
+
 from minillm.autograd.errors import OperationError
 from minillm.backend import Array, device_of, to_device, to_numpy, xp_of
 from minillm.ops import Tensor
@@ -85,11 +87,11 @@ def get_total_norm(
     total = norms[0] if len(norms) == 1 else vector_norm(xp.stack(norms), norm_type)
     if error_if_nonfinite and not bool(xp.isfinite(total)):
         raise OperationError(
-            f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot "
-            "be clipped. To disable this error and scale the gradients by the non-finite norm anyway, set "
-            "`error_if_nonfinite=False`"
+            f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it "
+            "cannot be clipped. To disable this error and scale the gradients by the non-finite norm anyway, "
+            "set `error_if_nonfinite=False`"
         )
-    return Tensor(xp.asarray(total))
+    return Tensor(xp.asarray(total), device=device)
 
 
 def clip_grads_with_norm_(
@@ -118,9 +120,10 @@ def _scale(gradients: list[Any], max_norm: float, total: Array) -> None:
             return
     else:  # without waiting for the GPU to tell the number
         factor = (max_norm / (total + 1e-6)).clip(None, 1.0)
-    for gradient in gradients:
-        gradient.array *= factor
-        gradient._version[0] += 1
+    with np.errstate(invalid="ignore"):  # infinity times 0: the norm told of it already
+        for gradient in gradients:
+            gradient.array *= factor
+            gradient._version[0] += 1
 
 
 def clip_grad_norm_(
@@ -152,7 +155,7 @@ def clip_grad_norm_(
         >>> minillm.nn.utils.clip_grad_norm_([x], max_norm=1.0)
         tensor(5.)
         >>> x.grad
-        tensor([0.6, 0.8])
+        tensor([0.6000, 0.8000])
     """
     gradients = _gradients(parameters)
     total_norm = get_total_norm(gradients, norm_type, error_if_nonfinite)
@@ -174,7 +177,7 @@ def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = 
         >>> (x * minillm.tensor([3.0, -0.5])).sum().backward()
         >>> minillm.nn.utils.clip_grad_value_([x], 1.0)
         >>> x.grad
-        tensor([ 1. , -0.5])
+        tensor([ 1.0000, -0.5000])
     """
     clip_value = float(clip_value)
     for gradient in _gradients(parameters):
