@@ -264,13 +264,16 @@ class BPETokenizer(Tokenizer):
     def encode_with_offsets(self, text: str, **options: Any) -> Encoded:
         encoded = super().encode_with_offsets(text, **options)
         if self.trim_offsets:
-            tokens = map(self._tokens.__getitem__, encoded.ids)
-            encoded.offsets = list(map(self._trimmed, tokens, encoded.offsets))
+            for place, token_id in enumerate(encoded.ids):
+                start, end = encoded.offsets[place]
+                token = self._tokens[token_id]
+                if token in self._added.tokens and token_id not in self._learned:
+                    token = text[start:end]  # with the white space that it took along
+                encoded.offsets[place] = self._trimmed(token, start, end)
         return encoded
 
-    def _trimmed(self, token: str, offset: Offset) -> Offset:
+    def _trimmed(self, token: str, start: int, end: int) -> Offset:
         """The offset of a token without the spaces at its ends; the rule of `tokenizers`."""
-        start, end = offset
         before = len(token) - len(token.lstrip(_BLANKS))
         after = len(token) - len(token.rstrip(_BLANKS))
         if not (self.add_prefix_space and start == 0):  # there it is the space that was added

@@ -141,6 +141,7 @@ class AddedTokens:
             if token.lstrip:
                 while start > done and _is_space(text[start - 1]):
                     start -= 1
+                start = max(start, done)  # the token before can have taken white space of this one
             if token.rstrip:
                 while end < len(text) and _is_space(text[end]):
                     end += 1
