@@ -1,17 +1,48 @@
-"""SiLU: x times its own sigmoid."""
+"""SiLU: x times its own sigmoid, s(x) = 1 / (1 + e^-x) = (1 + tanh(x / 2)) / 2.
+
+The derivative comes with the value: they share most of the work, and backward is one product.
+"""
 
 from __future__ import annotations
 
-from minillm.backend import Array, xp_of
+from typing import Any
+
+from minillm.backend import Array
+from minillm.kernels.cpu.tiles import value_and_slope
 
 
-def silu(x: Array) -> Array:
-    """Return x sigmoid(x)."""
-    half = x * 0.5
-    return half * (1 + xp_of(x).tanh(half))
+def silu(x: Array, with_slope: bool) -> tuple[Array, Array | None]:
+    """Return x s, s = sigmoid(x) = (1 + tanh(x / 2)) / 2, and what :func:`silu_backward` needs."""
+
+    def compute(xp: Any, x: Array, y: Array, slope: Array | None, buffers: Array) -> None:
+        (z,) = buffers
+        xp.multiply(x, 0.5, out=z)
+        xp.tanh(z, out=z)
+        s = z if slope is None else slope
+        halfway(xp, z, s)
+        xp.multiply(x, s, out=y)
+        if slope is not None:  # s + x s (1 - s)
+            times_one_minus(xp, y, s, z)
+            slope += z
+
+    return value_and_slope(x, compute, 1, with_slope)
 
 
-def silu_backward(dy: Array, x: Array) -> Array:
-    """Return dy times the derivative of silu at x."""
-    s = 0.5 + 0.5 * xp_of(x).tanh(x * 0.5)
-    return dy * (s * (1 + x * (1 - s)))
+def slope_backward(dy: Array, slope: Array) -> Array:
+    """Return dy times the derivative that came with the value."""
+    return dy * slope
+
+
+silu_backward = slope_backward
+
+
+def halfway(xp: Any, x: Array, out: Array) -> None:
+    """Write (1 + x) / 2."""
+    xp.multiply(x, 0.5, out=out)
+    xp.add(out, 0.5, out=out)
+
+
+def times_one_minus(xp: Any, y: Array, s: Array, out: Array) -> None:
+    """Write y (1 - s)."""
+    xp.multiply(y, s, out=out)
+    xp.subtract(y, out, out=out)

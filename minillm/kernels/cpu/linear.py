@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from minillm.backend import Array, xp_of
+from minillm.backend import Array
+from minillm.kernels.cpu.rows import column_sums
 
 
 def linear(x: Array, weight: Array, bias: Array | None) -> Array:
@@ -59,11 +60,6 @@ def linear_backward(
     if with_bias:
         dbias = column_sums(rows)
     return dx, dweight, dbias
-
-
-def column_sums(x: Array) -> Array:
-    """Return the sums over the rows of a matrix, as a product with ones: BLAS is faster than sum()."""
-    return xp_of(x).ones(len(x), x.dtype).dot(x)
 
 
 def as_matrix(x: Array) -> Array:

@@ -1,9 +1,16 @@
-"""Root-mean-square normalisation of the rows of a matrix."""
+"""Root-mean-square normalisation of the rows of a matrix: y = x rstd w, rstd = 1 / sqrt(<x^2> + eps).
+
+With g = dy w and the mean over a row written as <.>,
+
+    dx = rstd g - x rstd^3 <g x>,  dw = sum of dy x rstd  (over the rows).
+"""
 
 from __future__ import annotations
 
 from minillm.backend import Array, xp_of
-from minillm.kernels.cpu.linear import column_sums
+from minillm.kernels.cpu.layer_norm import widened
+from minillm.kernels.cpu.rows import row_dots, rows_of_tile, whole_rows
+from minillm.kernels.cpu.tiles import tiles
 
 
 def rms_norm(x: Array, weight: Array | None, eps: float) -> tuple[Array, Array]:
@@ -15,17 +22,58 @@ def rms_norm(x: Array, weight: Array | None, eps: float) -> tuple[Array, Array]:
         eps: added to the mean square.
     """
     xp = xp_of(x)
-    rstd = 1 / xp.sqrt((x * x).mean(axis=1, keepdims=True) + eps)
-    y = x * rstd
-    if weight is not None:
-        y *= weight
+    if x.dtype.itemsize == 2:
+        y, rstd = rms_norm(widened(x), widened(weight), eps)
+        return y.astype(x.dtype), rstd
+    rows, n = x.shape
+    y, rstd = xp.empty(x.shape, x.dtype), xp.empty(rows, x.dtype)
+    if not x.size:
+        return y, rstd
+    with whole_rows(n):
+        for part in tiles(xp, rows, rows_of_tile(xp, n, rows)):
+            xs, ys = x[part], y[part]
+            r = rstd[part] = 1 / xp.sqrt(row_dots(xs, xs) / n + eps)
+            xp.multiply(xs, r[:, None], out=ys)
+            if weight is not None:
+                ys *= weight
     return y, rstd
 
 
-def rms_norm_backward(dy: Array, x: Array, weight: Array | None, rstd: Array) -> tuple[Array, Array]:
-    """Return the gradients of x and weight."""
-    xhat = x * rstd
-    dxhat = dy if weight is None else dy * weight
-    dx = dxhat - xhat * (dxhat * xhat).mean(axis=1, keepdims=True)
-    dx *= rstd
-    return dx, column_sums(dy * xhat)
+def rms_norm_backward(
+    dy: Array, x: Array, weight: Array | None, rstd: Array, affine: bool
+) -> tuple[Array, Array | None]:
+    """Return the gradients of x and weight; the second is None unless ``affine``.
+
+    Args:
+        dy: (rows, n).
+        x: (rows, n).
+        weight: (n,) or None.
+        rstd: (rows,), from the forward.
+        affine: whether the gradient of the weight is asked for.
+    """
+    xp = xp_of(dy)
+    if dy.dtype.itemsize == 2:
+        dx, dweight = rms_norm_backward(widened(dy), widened(x), widened(weight), rstd, affine)
+        return dx.astype(dy.dtype), None if dweight is None else dweight.astype(dy.dtype)
+    rows, n = x.shape
+    dx = xp.empty(x.shape, dy.dtype)
+    dweight = xp.zeros(n, dy.dtype)
+    if not x.size:
+        return dx, dweight if affine else None
+    factor = xp.ones(n, dy.dtype) if weight is None else weight
+    step = rows_of_tile(xp, n, rows)
+    buffer = xp.empty((step, n), dy.dtype)
+    with whole_rows(n):
+        for part in tiles(xp, rows, step):
+            xs, dys, dxs, r = x[part], dy[part], dx[part], rstd[part]
+            products = buffer[: len(xs)]
+            xp.multiply(dys, xs, out=products)
+            if affine:
+                dweight += r.dot(products)
+            beta = products.dot(factor) * (r * r * r / -n)
+            xp.multiply(dys, r[:, None], out=dxs)
+            if weight is not None:
+                dxs *= weight
+            xp.multiply(xs, beta[:, None], out=products)
+            dxs += products
+    return dx, dweight if affine else None

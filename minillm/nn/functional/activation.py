@@ -36,13 +36,13 @@ class Gelu(Function):
     composite = gelu_composite
 
     def forward(self, x: Array) -> Array:
-        x = floating(x)
-        self.save_for_backward(x)
-        return kernels_of(x).gelu(x)
+        y, saved = kernels_of(x).gelu(floating(x), self.needs(0))
+        self.save_for_backward(saved)
+        return y
 
     def backward(self, dy: Array) -> Any:
-        (x,) = self.saved
-        return kernels_of(dy).gelu_backward(dy, x)
+        (saved,) = self.saved
+        return kernels_of(dy).gelu_backward(dy, saved)
 
 
 def gelu_tanh_composite(x: Any) -> Any:
@@ -56,13 +56,13 @@ class GeluTanh(Function):
     composite = gelu_tanh_composite
 
     def forward(self, x: Array) -> Array:
-        x = floating(x)
-        self.save_for_backward(x)
-        return kernels_of(x).gelu_tanh(x)
+        y, saved = kernels_of(x).gelu_tanh(floating(x), self.needs(0))
+        self.save_for_backward(saved)
+        return y
 
     def backward(self, dy: Array) -> Any:
-        (x,) = self.saved
-        return kernels_of(dy).gelu_tanh_backward(dy, x)
+        (saved,) = self.saved
+        return kernels_of(dy).gelu_tanh_backward(dy, saved)
 
 
 def silu_composite(x: Any) -> Any:
@@ -76,13 +76,13 @@ class Silu(Function):
     composite = silu_composite
 
     def forward(self, x: Array) -> Array:
-        x = floating(x)
-        self.save_for_backward(x)
-        return kernels_of(x).silu(x)
+        y, saved = kernels_of(x).silu(floating(x), self.needs(0))
+        self.save_for_backward(saved)
+        return y
 
     def backward(self, dy: Array) -> Any:
-        (x,) = self.saved
-        return kernels_of(dy).silu_backward(dy, x)
+        (saved,) = self.saved
+        return kernels_of(dy).silu_backward(dy, saved)
 
 
 # -- plain ------------------------------------------------------------------------------------------

@@ -39,18 +39,19 @@ class LayerNorm(Function):
     composite = layer_norm_composite
 
     def forward(self, x: Array, weight: Any, bias: Any, ndim: int, eps: float) -> Array:
-        n = math.prod(x.shape[x.ndim - ndim :])
-        rows = x.reshape(math.prod(x.shape[: x.ndim - ndim]), n)
-        w = None if weight is None else weight.reshape(n)
-        y, mean, rstd = kernels_of(x).layer_norm(rows, w, None if bias is None else bias.reshape(n), eps)
+        rows, w, b = _as_rows(x, ndim), _as_vector(weight), _as_vector(bias)
+        y, mean, rstd = kernels_of(x).layer_norm(rows, w, b, eps)
         self.save_for_backward(rows, w, mean, rstd)
-        self.shape, self.weight_shape = x.shape, x.shape[x.ndim - ndim :]
-        return y.reshape(x.shape)
+        self.shape, self.ndim = x.shape, ndim
+        return _shaped(y, x.shape)
 
     def backward(self, dy: Array) -> Any:
         x, weight, mean, rstd = self.saved
-        dx, dweight, dbias = kernels_of(dy).layer_norm_backward(dy.reshape(x.shape), x, weight, mean, rstd)
-        return dx.reshape(self.shape), dweight.reshape(self.weight_shape), dbias.reshape(self.weight_shape)
+        dx, dweight, dbias = kernels_of(dy).layer_norm_backward(
+            _shaped(dy, x.shape), x, weight, mean, rstd, self.needs(1) or self.needs(2)
+        )
+        inner = self.shape[len(self.shape) - self.ndim :]
+        return _shaped(dx, self.shape), _shaped(dweight, inner), _shaped(dbias, inner)
 
 
 def rms_norm_composite(x: Any, weight: Any, ndim: int, eps: float) -> Any:
@@ -65,18 +66,33 @@ class RMSNorm(Function):
     composite = rms_norm_composite
 
     def forward(self, x: Array, weight: Any, ndim: int, eps: float) -> Array:
-        n = math.prod(x.shape[x.ndim - ndim :])
-        rows = x.reshape(math.prod(x.shape[: x.ndim - ndim]), n)
-        w = None if weight is None else weight.reshape(n)
+        rows, w = _as_rows(x, ndim), _as_vector(weight)
         y, rstd = kernels_of(x).rms_norm(rows, w, eps)
         self.save_for_backward(rows, w, rstd)
-        self.shape, self.weight_shape = x.shape, x.shape[x.ndim - ndim :]
-        return y.reshape(x.shape)
+        self.shape, self.ndim = x.shape, ndim
+        return _shaped(y, x.shape)
 
     def backward(self, dy: Array) -> Any:
         x, weight, rstd = self.saved
-        dx, dweight = kernels_of(dy).rms_norm_backward(dy.reshape(x.shape), x, weight, rstd)
-        return dx.reshape(self.shape), dweight.reshape(self.weight_shape)
+        dx, dweight = kernels_of(dy).rms_norm_backward(_shaped(dy, x.shape), x, weight, rstd, self.needs(1))
+        return _shaped(dx, self.shape), _shaped(dweight, self.shape[len(self.shape) - self.ndim :])
+
+
+def _as_rows(x: Array, ndim: int) -> Array:
+    """Return x as a matrix: the last ``ndim`` dimensions as one, and the others as one."""
+    if ndim == 1 and x.ndim == 2:
+        return x
+    outer = x.ndim - ndim
+    return x.reshape(math.prod(x.shape[:outer]), math.prod(x.shape[outer:]))
+
+
+def _as_vector(x: Any) -> Any:
+    return x if x is None or x.ndim == 1 else x.reshape(-1)
+
+
+def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
+    """Return x in a shape; itself where it has that shape, as a view could not be anyone's own memory."""
+    return x if x is None or x.shape == shape else x.reshape(shape)
 
 
 def _check_normalized(name: str, input: Any, normalized_shape: Sequence[int], **vectors: Any) -> None:
