@@ -359,18 +359,21 @@ class Tokenizer(NamedTokens):
             raise TypeError(f"decode: needs ids, got the string {ids!r}")
         tolist = getattr(ids, "tolist", None)
         result = list(ids) if tolist is None else tolist()
-        tokens = self._tokens
-        for place, token_id in enumerate(result):
-            try:
-                known = token_id in tokens
-            except TypeError:  # a list in the list
-                known = False
-            if not known:
+        if not isinstance(result, list):  # an array without axes holds one id
+            result = [result]
+        for place, token_id in enumerate(result if not self._knows(result) else ()):
+            if not self._knows([token_id]):
                 raise ValueError(
                     f"decode: {token_id!r} at place {place} is not an id of this vocabulary "
                     f"(ids are 0 to {self.vocab_size - 1})"
                 )
         return result
+
+    def _knows(self, ids: list[Any]) -> bool:
+        try:
+            return self._tokens.keys() >= set(ids)
+        except TypeError:  # a list in the list
+            return False
 
     def stream_decoder(self, *, skip_special_tokens: bool = False) -> StreamDecoder:
         """Return a decoder that takes ids one by one, as a model writes them."""
