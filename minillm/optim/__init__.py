@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minillm.optim import lr_scheduler
 from minillm.optim.adafactor import Adafactor
 from minillm.optim.adagrad import Adagrad
 from minillm.optim.adam import Adam, AdamW
@@ -12,4 +13,16 @@ from minillm.optim.radam import RAdam
 from minillm.optim.rmsprop import RMSprop
 from minillm.optim.sgd import SGD
 
-__all__ = ["SGD", "Adafactor", "Adagrad", "Adam", "AdamW", "Muon", "NAdam", "Optimizer", "RAdam", "RMSprop"]
+__all__ = [
+    "SGD",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Muon",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "lr_scheduler",
+]
