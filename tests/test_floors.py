@@ -40,6 +40,7 @@ FLOORS: dict[str, float] = {
     "__main__": 8,
     "testing": 8.5,
     "": FACE,  # minillm itself
+    "cuda": FACE,
     "transformers": FACE,
     "keras": FACE,
     "utils": FACE,

@@ -508,7 +508,7 @@ def grad(
                 "pass allow_unused=True to get None for it"
             )
         if result is not None and not create_graph:
-            # A broadcast view cannot be written to: give the caller memory of its own.
-            result = wrap(xp_of(x.array).asarray(result if result.base is None else result.copy()))
+            # The caller may write to it: neither a broadcast view nor what a retained graph still holds.
+            result = wrap(xp_of(x.array).asarray(result if place in walk.owned else result.copy()))
         results.append(result)
     return tuple(results)

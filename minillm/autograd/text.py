@@ -24,7 +24,8 @@ def tensor_text(tensor: Any) -> str:
     layout: dict[str, Any] = {"separator": ", ", "prefix": "tensor(", "max_line_width": 80}
     if array.dtype.kind == "f":
         layout["formatter"] = {"float_kind": _format_of(array)}
-    parts = [np.array2string(array, threshold=1000, **layout)]
+    values = np.array2string(array, threshold=1000, **layout)
+    parts = [values.replace(", ..., ", ",  ..., ")]
     if 0 in array.shape and array.ndim > 1:
         parts.append(f"size={tuple(array.shape)}")
     if tensor.device.type != "cpu":

@@ -52,7 +52,7 @@ from minillm.backend.random import (
     seed,
     set_rng_state,
 )
-from minillm.backend.scatter import scatter_add
+from minillm.backend.scatter import check_index, scatter_add
 
 keep_freed_memory()  # before the first array is made
 
@@ -67,6 +67,7 @@ __all__ = [
     "Generator",
     "bool",
     "bool_",
+    "check_index",
     "default_generator",
     "device_of",
     "double",

@@ -12,7 +12,7 @@ import numpy as np
 
 from minillm.backend.device import Array, is_array, xp_of
 
-__all__ = ["scatter_add"]
+__all__ = ["check_index", "scatter_add"]
 
 # Elements added at a time on the CPU: their places and values stay in the cache.
 _TILE = 32768
@@ -90,42 +90,52 @@ def _may_repeat(index: Any) -> bool:
 def _places(xp: Any, shape: tuple[int, ...], index: Any) -> Array:
     """Return the place, in the flat array, of each element that an index selects."""
     places: Any = 0
-    if xp is not np:  # CuPy would wrap an index round silently
-        for part, dim in _dims_of_arrays(shape, index):
-            if part.size:
-                _check_range(part, shape[dim])
+    if xp is not np:
+        check_index("scatter_add", shape, index)
     for dim, size in enumerate(shape):
         along = xp.arange(size).reshape((size,) + (1,) * (len(shape) - dim - 1))
         places = places * size + xp.broadcast_to(along, shape)[index]
     return places
 
 
-def _dims_of_arrays(shape: tuple[int, ...], index: tuple[Any, ...]) -> list[tuple[Array, int]]:
-    """Return the arrays of integers in an index, each with the dimension that it counts along."""
+def check_index(operation: str, shape: tuple[int, ...], index: Any) -> None:
+    """Raise an error where an array of integers in an index names a place that is not there.
+
+    NumPy looks for itself. CuPy wraps such a place round silently, so on a GPU this is called before; it
+    waits for the places.
+
+    Raises:
+        IndexError: names the operation, the place and the size.
+
+    Example:
+        >>> import numpy
+        >>> check_index("getitem", (3, 2), (..., numpy.array([0, 2])))
+        Traceback (most recent call last):
+        IndexError: getitem: index 2 is out of range for an axis of size 2
+    """
 
     def taken(part: Any) -> int:
         if part is None:
             return 0
         return part.ndim if is_array(part) and part.dtype.kind == "b" else 1
 
-    found = []
+    parts = index if isinstance(index, tuple) else (index,)
     dim = 0
-    for i, part in enumerate(index):
+    for i, part in enumerate(parts):
         if part is Ellipsis:
-            dim = len(shape) - sum(map(taken, index[i + 1 :]))
+            dim = len(shape) - sum(map(taken, parts[i + 1 :]))
             continue
-        if is_array(part) and part.dtype.kind in "iu":
-            found.append((part, dim))
+        if is_array(part) and part.dtype.kind in "iu" and part.size and dim < len(shape):
+            _check_range(operation, part, shape[dim])
         dim += taken(part)
-    return found
 
 
-def _check_range(places: Array, length: int) -> None:
-    """Raise an error for a place that is not in an axis; on a GPU this waits for the places."""
+def _check_range(operation: str, places: Array, length: int) -> None:
+    """Raise an error for a place that is not in an axis."""
     low, high = int(places.min()), int(places.max())
     if low < -length or high >= length:
         wrong = low if low < -length else high
-        raise IndexError(f"scatter_add: index {wrong} is out of range for an axis of size {length}")
+        raise IndexError(f"{operation}: index {wrong} is out of range for an axis of size {length}")
 
 
 def _add_on_host(
@@ -136,7 +146,7 @@ def _add_on_host(
     ``add.at`` is fast for flat places alone (5 times faster than for rows, and twice as fast as
     sorting and ``add.reduceat``: benchmarks/scatter_add.py), so rows are spelled out by element.
     """
-    _check_range(places, len(target))
+    _check_range("scatter_add", places, len(target))
     width = target.shape[1]
     places = places.astype(np.intp, copy=False)  # a negative place counts from the end, flat as well
     flat, columns = target.reshape(-1), np.arange(width)
@@ -152,7 +162,6 @@ def _add_in_order(xp: Any, target: Array, places: Array, rows: Array) -> None:
     CuPy's ``scatter_add`` adds in the order in which threads arrive. Here the rows are sorted by
     place and those of one place are summed in pairs, then pairs of pairs: log2(n) steps for n rows.
     """
-    _check_range(places, len(target))
     places = xp.where(places < 0, places + len(target), places)
     order = xp.argsort(places)
     places, rows = places[order], rows[order]

@@ -12,20 +12,54 @@ from typing import Any
 from minillm.autograd.errors import OperationError, OperationTypeError
 from minillm.autograd.function import LEAF, Function, wrap
 from minillm.autograd.tensor import TensorBase
-from minillm.backend import Array, Device, default_generator, device_of, to_device
+from minillm.backend import Array, Device, default_generator, device_of, is_array, to_device
 from minillm.ops import (
     arithmetic,
     choice,
     comparison,
     creation,
+    gathering,
     indexing,
+    linalg,
+    pieces,
     pointwise,
     promotion,
+    random,
     reduction,
+    repetition,
+    rounding,
+    search,
     shape,
 )
-from minillm.ops.matmul import bmm, matmul, mm
-from minillm.ops.softmax import log_softmax, softmax
+from minillm.ops import diagonal as diagonals
+from minillm.ops import matmul as matrix
+from minillm.ops import softmax as soft
+
+_OPERANDS = (TensorBase, builtins.float, builtins.int)
+
+
+def _operator(operation: Any, swapped: bool = False) -> Any:
+    """Return the method of an operator, which leaves what is no operand to the other side."""
+    run = getattr(operation, "apply", operation)
+
+    def method(self: Any, other: Any) -> Any:
+        return run(self, other) if isinstance(other, _OPERANDS) or is_array(other) else NotImplemented
+
+    def swapped_method(self: Any, other: Any) -> Any:
+        return run(other, self) if isinstance(other, _OPERANDS) or is_array(other) else NotImplemented
+
+    return swapped_method if swapped else method
+
+
+def _in_place(name: str, operation: Any) -> Any:
+    """Return the method that writes the result of an operation into the tensor's own memory."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._become(name, operation(self, *args, **kwargs))
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"Like {name[:-1]}, written into this tensor's own memory."
+    return method
 
 
 class ToDevice(Function):
@@ -72,87 +106,81 @@ class Tensor(TensorBase):
 
     # -- operators ----------------------------------------------------------------------------------
 
-    def __add__(self, other: Any) -> Any:
-        return arithmetic.Add.apply(self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return arithmetic.Add.apply(other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return arithmetic.Sub.apply(self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return arithmetic.Sub.apply(other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return arithmetic.Mul.apply(self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return arithmetic.Mul.apply(other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return arithmetic.Div.apply(self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return arithmetic.Div.apply(other, self)
-
-    def __pow__(self, other: Any) -> Any:
-        return arithmetic.Pow.apply(self, other)
-
-    def __rpow__(self, other: Any) -> Any:
-        return arithmetic.Pow.apply(other, self)
-
-    def __matmul__(self, other: Any) -> Any:
-        return matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return matmul(other, self)
-
-    def __pos__(self) -> Any:
-        return self
-
+    __add__, __radd__ = _operator(arithmetic.Add), _operator(arithmetic.Add, swapped=True)
+    __sub__, __rsub__ = _operator(arithmetic.Sub), _operator(arithmetic.Sub, swapped=True)
+    __mul__, __rmul__ = _operator(arithmetic.Mul), _operator(arithmetic.Mul, swapped=True)
+    __truediv__, __rtruediv__ = _operator(arithmetic.Div), _operator(arithmetic.Div, swapped=True)
+    __pow__, __rpow__ = _operator(arithmetic.Pow), _operator(arithmetic.Pow, swapped=True)
+    __mod__, __rmod__ = _operator(arithmetic.remainder), _operator(arithmetic.remainder, swapped=True)
+    __floordiv__ = _operator(arithmetic.floor_divide)
+    __rfloordiv__ = _operator(arithmetic.floor_divide, swapped=True)
+    __matmul__, __rmatmul__ = _operator(matrix.matmul), _operator(matrix.matmul, swapped=True)
+    __eq__, __ne__ = _operator(comparison.Eq), _operator(comparison.Ne)
+    __lt__, __le__ = _operator(comparison.Lt), _operator(comparison.Le)
+    __gt__, __ge__ = _operator(comparison.Gt), _operator(comparison.Ge)
+    __and__ = __rand__ = _operator(comparison.And)
+    __or__ = __ror__ = _operator(comparison.Or)
+    __xor__ = __rxor__ = _operator(comparison.Xor)
     __neg__ = pointwise.neg
     __abs__ = pointwise.abs
     __invert__ = comparison.invert
     __getitem__ = indexing.getitem
     __setitem__ = indexing.setitem
-    __eq__ = comparison.eq  # type: ignore[assignment]
-    __ne__ = comparison.ne  # type: ignore[assignment]
-    __lt__ = comparison.lt
-    __le__ = comparison.le
-    __gt__ = comparison.gt
-    __ge__ = comparison.ge
     __hash__ = TensorBase.__hash__
 
-    def __and__(self, other: Any) -> Any:
-        return comparison.And.apply(self, other)
-
-    def __or__(self, other: Any) -> Any:
-        return comparison.Or.apply(self, other)
-
-    def __xor__(self, other: Any) -> Any:
-        return comparison.Xor.apply(self, other)
-
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+    def __pos__(self) -> Any:
+        return self
 
     def __iter__(self) -> Any:
         if not self.ndim:
             raise OperationTypeError("iteration over a 0-d tensor")
-        return iter(shape.unbind(self, 0))
+        return iter(pieces.unbind(self, 0))
 
     # -- functions as methods -----------------------------------------------------------------------
 
-    add, sub, mul, div, pow = (
-        arithmetic.add, arithmetic.sub, arithmetic.mul, arithmetic.div, arithmetic.pow,
-    )  # fmt: skip
+    add = arithmetic.add
+    sub = arithmetic.sub
+    mul = arithmetic.mul
+    div = arithmetic.div
+    true_divide = arithmetic.true_divide
+    floor_divide = arithmetic.floor_divide
+    remainder = arithmetic.remainder
+    pow = arithmetic.pow
+    lerp = arithmetic.lerp
+
+    maximum = choice.maximum
+    minimum = choice.minimum
+    clamp = choice.clamp
+    clamp_min = choice.clamp_min
+    clamp_max = choice.clamp_max
+
+    eq = comparison.eq
+    ne = comparison.ne
+    lt = comparison.lt
+    le = comparison.le
+    gt = comparison.gt
+    ge = comparison.ge
+    isnan = comparison.isnan
+    isinf = comparison.isinf
+    isfinite = comparison.isfinite
+    isclose = comparison.isclose
+    allclose = comparison.allclose
+    equal = comparison.equal
+    logical_and = comparison.logical_and
+    logical_or = comparison.logical_or
+    logical_xor = comparison.logical_xor
+    logical_not = comparison.logical_not
+
     neg = pointwise.neg
     abs = pointwise.abs
     exp = pointwise.exp
     expm1 = pointwise.expm1
     log = pointwise.log
+    log2 = pointwise.log2
     log1p = pointwise.log1p
     sqrt = pointwise.sqrt
     rsqrt = pointwise.rsqrt
+    reciprocal = pointwise.reciprocal
     square = pointwise.square
     sin = pointwise.sin
     cos = pointwise.cos
@@ -160,38 +188,41 @@ class Tensor(TensorBase):
     sigmoid = pointwise.sigmoid
     relu = pointwise.relu
     erf = pointwise.erf
-    clamp = choice.clamp
-    sign = comparison.sign
-    maximum = choice.maximum
-    minimum = choice.minimum
-    eq, ne, lt, le, gt, ge = (
-        comparison.eq, comparison.ne, comparison.lt, comparison.le, comparison.gt, comparison.ge,
-    )  # fmt: skip
-    isnan = comparison.isnan
-    isinf = comparison.isinf
-    isfinite = comparison.isfinite
-    logical_not = comparison.logical_not
+
+    sign = rounding.sign
+    floor = rounding.floor
+    ceil = rounding.ceil
+    trunc = rounding.trunc
+    round = rounding.round
 
     sum = reduction.sum
+    nansum = reduction.nansum
     mean = reduction.mean
+    prod = reduction.prod
     var = reduction.var
     std = reduction.std
-    amax = reduction.amax
-    amin = reduction.amin
-    max = reduction.max
-    min = reduction.min
-    argmax = reduction.argmax
-    argmin = reduction.argmin
     all = reduction.all
     any = reduction.any
+    count_nonzero = reduction.count_nonzero
     cumsum = reduction.cumsum
-    logsumexp = reduction.logsumexp
-    softmax = softmax
-    log_softmax = log_softmax
+
+    amax = search.amax
+    amin = search.amin
+    max = search.max
+    min = search.min
+    argmax = search.argmax
+    argmin = search.argmin
+    median = search.median
+    sort = search.sort
+    argsort = search.argsort
+    topk = search.topk
+    unique = search.unique
+    bincount = search.bincount
 
     reshape = shape.reshape
-    view = shape.reshape
+    view = shape.view
     flatten = shape.flatten
+    unflatten = shape.unflatten
     squeeze = shape.squeeze
     unsqueeze = shape.unsqueeze
     permute = shape.permute
@@ -199,30 +230,61 @@ class Tensor(TensorBase):
     swapaxes = shape.transpose
     t = shape.t
     movedim = shape.movedim
-    expand = shape.expand
-    broadcast_to = shape.broadcast_to
-    narrow = shape.narrow
-    split = shape.split
-    chunk = shape.chunk
-    unbind = shape.unbind
-    flip = shape.flip
-    roll = shape.roll
-    tril = shape.tril
-    triu = shape.triu
     clone = shape.clone
     contiguous = shape.contiguous
 
-    matmul = matmul
-    mm = mm
-    bmm = bmm
+    broadcast_to = repetition.broadcast_to
+    expand = repetition.expand
+    repeat = repetition.repeat
+    repeat_interleave = repetition.repeat_interleave
 
-    gather = indexing.gather
-    scatter = indexing.scatter
-    scatter_add = indexing.scatter_add_along
-    index_select = indexing.index_select
+    narrow = pieces.narrow
+    select = pieces.select
+    split = pieces.split
+    chunk = pieces.chunk
+    unbind = pieces.unbind
+    flip = pieces.flip
+    roll = pieces.roll
+
+    tril = diagonals.tril
+    triu = diagonals.triu
+    diagonal = diagonals.diagonal
+    diag = diagonals.diag
+
     index_put = indexing.index_put
     masked_fill = indexing.masked_fill
     masked_select = indexing.masked_select
+    nonzero = indexing.nonzero
+
+    gather = gathering.gather
+    take_along_dim = gathering.take_along_dim
+    scatter = gathering.scatter
+    scatter_add = gathering.scatter_add
+    index_select = gathering.index_select
+    index_add = gathering.index_add
+
+    softmax = soft.softmax
+    log_softmax = soft.log_softmax
+    logsumexp = soft.logsumexp
+    norm = linalg.norm_of
+
+    matmul = matrix.matmul
+    mm = matrix.mm
+    bmm = matrix.bmm
+    mv = matrix.mv
+    dot = matrix.dot
+    outer = matrix.outer
+    addmm = matrix.addmm
+
+    multinomial = random.multinomial
+
+    def where(self, condition: Any, other: Any) -> Any:
+        """Return this tensor where the condition holds, other elsewhere."""
+        return choice.where(condition, self, other)
+
+    def tile(self, *dims: Any) -> Any:
+        """Return the whole tensor, repeated; see :func:`minillm.tile`."""
+        return repetition.tile(self, shape.sizes_of(dims))
 
     # -- shape and type -----------------------------------------------------------------------------
 
@@ -258,13 +320,26 @@ class Tensor(TensorBase):
         """Return whether the elements are floats."""
         return builtins.bool(self.array.dtype.kind == "f")
 
+    @property
+    def is_cuda(self) -> builtins.bool:
+        """Whether the tensor is on a GPU."""
+        return self.device.type == "cuda"
+
+    def element_size(self) -> builtins.int:
+        """Return the bytes of one element."""
+        return builtins.int(self.array.itemsize)
+
     def view_as(self, other: Tensor) -> Any:
+        """Return the same memory in the shape of another tensor."""
+        return shape.view(self, other.shape)
+
+    def reshape_as(self, other: Tensor) -> Any:
         """Return the same elements in the shape of another tensor."""
         return shape.reshape(self, other.shape)
 
     def expand_as(self, other: Tensor) -> Any:
         """Return the tensor, repeated to the shape of another."""
-        return shape.broadcast_to(self, other.shape)
+        return repetition.broadcast_to(self, other.shape)
 
     def astype(self, dtype: Any) -> Any:
         """Return the tensor in another dtype."""
@@ -350,40 +425,58 @@ class Tensor(TensorBase):
         """Return ones with this tensor's dtype and device."""
         return creation.ones(*size, dtype=dtype or self.dtype, device=self.device)
 
+    def new_empty(self, *size: Any, dtype: Any = None) -> Any:
+        """Return unwritten memory with this tensor's dtype and device."""
+        return creation.empty(*size, dtype=dtype or self.dtype, device=self.device)
+
     def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None) -> Any:
         """Return one value everywhere, with this tensor's dtype and device."""
         return creation.full(size, fill_value, dtype=dtype or self.dtype, device=self.device)
 
     # -- in place: the result of the operation, written into this tensor's own memory ---------------
 
-    def add_(self, other: Any, *, alpha: Any = 1) -> Any:
-        """Add in place."""
-        return self._become("add_", arithmetic.add(self, other, alpha=alpha))
-
-    def sub_(self, other: Any, *, alpha: Any = 1) -> Any:
-        """Subtract in place."""
-        return self._become("sub_", arithmetic.sub(self, other, alpha=alpha))
-
-    def mul_(self, other: Any) -> Any:
-        """Multiply in place."""
-        return self._become("mul_", arithmetic.mul(self, other))
-
-    def div_(self, other: Any) -> Any:
-        """Divide in place."""
-        return self._become("div_", arithmetic.div(self, other))
-
-    def clamp_(self, min: Any = None, max: Any = None) -> Any:
-        """Clamp in place."""
-        return self._become("clamp_", choice.clamp(self, min, max))
-
-    def masked_fill_(self, mask: Any, value: Any) -> Any:
-        """Fill where the mask is True, in place."""
-        return self._become("masked_fill_", indexing.masked_fill(self, mask, value))
+    add_ = _in_place("add_", arithmetic.add)
+    sub_ = _in_place("sub_", arithmetic.sub)
+    mul_ = _in_place("mul_", arithmetic.mul)
+    div_ = _in_place("div_", arithmetic.div)
+    remainder_ = _in_place("remainder_", arithmetic.remainder)
+    pow_ = _in_place("pow_", arithmetic.pow)
+    lerp_ = _in_place("lerp_", arithmetic.lerp)
+    clamp_ = _in_place("clamp_", choice.clamp)
+    clamp_min_ = _in_place("clamp_min_", choice.clamp_min)
+    clamp_max_ = _in_place("clamp_max_", choice.clamp_max)
+    neg_ = _in_place("neg_", pointwise.neg)
+    abs_ = _in_place("abs_", pointwise.abs)
+    exp_ = _in_place("exp_", pointwise.exp)
+    log_ = _in_place("log_", pointwise.log)
+    sqrt_ = _in_place("sqrt_", pointwise.sqrt)
+    rsqrt_ = _in_place("rsqrt_", pointwise.rsqrt)
+    tanh_ = _in_place("tanh_", pointwise.tanh)
+    sigmoid_ = _in_place("sigmoid_", pointwise.sigmoid)
+    relu_ = _in_place("relu_", pointwise.relu)
+    square_ = _in_place("square_", pointwise.square)
+    reciprocal_ = _in_place("reciprocal_", pointwise.reciprocal)
+    floor_ = _in_place("floor_", rounding.floor)
+    ceil_ = _in_place("ceil_", rounding.ceil)
+    round_ = _in_place("round_", rounding.round)
+    trunc_ = _in_place("trunc_", rounding.trunc)
+    tril_ = _in_place("tril_", diagonals.tril)
+    triu_ = _in_place("triu_", diagonals.triu)
+    index_put_ = _in_place("index_put_", indexing.index_put)
+    masked_fill_ = _in_place("masked_fill_", indexing.masked_fill)
+    index_add_ = _in_place("index_add_", gathering.index_add)
+    scatter_ = _in_place("scatter_", gathering.scatter)
+    scatter_add_ = _in_place("scatter_add_", gathering.scatter_add)
+    __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
+    __ipow__, __imod__ = pow_, remainder_
+    __iand__ = _in_place("__iand__", comparison.And.apply)
+    __ior__ = _in_place("__ior__", comparison.Or.apply)
+    __ixor__ = _in_place("__ixor__", comparison.Xor.apply)
 
     def copy_(self, other: Any) -> Any:
         """Take over the values of another tensor, which broadcasts, in place."""
         other = other.to(device=self.device, dtype=self.dtype)
-        return self._become("copy_", shape.broadcast_to(other, self.shape))
+        return self._become("copy_", repetition.broadcast_to(other, self.shape))
 
     def fill_(self, value: Any) -> Any:
         """Write one value everywhere, in place."""
@@ -402,8 +495,6 @@ class Tensor(TensorBase):
         """Write numbers drawn evenly between two bounds, in place."""
         draw = (generator or default_generator()).uniform(self.shape, low, high, self.dtype, self.device)
         return self._become("uniform_", wrap(draw))
-
-    __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
 
 
 class Parameter(Tensor):

@@ -42,32 +42,30 @@ class Where(Function):
         )
 
 
-class Maximum(Binary):
-    """y = max(a, b); where the two are equal, each gets half of the gradient."""
+class Nonzero(Function):
+    """y = the indices of the elements that are not zero: one row an element, or one vector a dimension."""
 
-    def forward(self, a: Any, b: Any) -> Array:
+    differentiable = False
+
+    def forward(self, x: Array, as_tuple: bool) -> Any:
+        indices = xp_of(x).nonzero(x if x.ndim else x.reshape(1))
+        return tuple(indices) if as_tuple else xp_of(x).stack(indices, axis=1)[:, : x.ndim]
+
+
+class Extremum(Binary):
+    """y = max(a, b) or min(a, b), by name; where the two are equal, each gets half of the gradient."""
+
+    def forward(self, a: Any, b: Any, name: str) -> Array:
+        self.larger = name == "maximum"
         self.save_for_backward(a, b)
         a, b = promoted(a, b)
-        return xp_of(a).maximum(a, b)
+        return getattr(xp_of(a), name)(a, b)
 
     def backward(self, dy: Any) -> Any:
         a, b = self.saved
-        half = dy * 0.5
-        return where(a > b, dy, where(a == b, half, 0.0)), where(b > a, dy, where(a == b, half, 0.0))
-
-
-class Minimum(Binary):
-    """y = min(a, b); where the two are equal, each gets half of the gradient."""
-
-    def forward(self, a: Any, b: Any) -> Array:
-        self.save_for_backward(a, b)
-        a, b = promoted(a, b)
-        return xp_of(a).minimum(a, b)
-
-    def backward(self, dy: Any) -> Any:
-        a, b = self.saved
-        half = dy * 0.5
-        return where(a < b, dy, where(a == b, half, 0.0)), where(b < a, dy, where(a == b, half, 0.0))
+        of_a, of_b = (a > b, a < b) if self.larger else (a < b, a > b)
+        tie = where(a == b, dy * 0.5, 0.0)
+        return where(of_a, dy, tie), where(of_b, dy, tie)
 
 
 class Clamp(Function):
@@ -87,13 +85,13 @@ class Clamp(Function):
         return where(inside, dy, 0.0)
 
 
-def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> Tensor:
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """Return input where the condition holds, other elsewhere; all three are broadcast.
 
     Args:
         condition: a boolean tensor.
-        input: taken where the condition is True.
-        other: taken where it is False.
+        input: taken where the condition is True; a tensor or a number.
+        other: taken where it is False. Without both, the indices of what is true, for each dimension.
 
     Example:
         >>> import minillm
@@ -101,6 +99,8 @@ def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> 
         >>> minillm.where(x > 0, x, 0.0)
         tensor([1., 0.])
     """
+    if input is None and other is None:
+        return Nonzero.apply(condition, True)
     return Where.apply(condition, input, other)
 
 
@@ -112,7 +112,7 @@ def maximum(input: Tensor, other: Tensor) -> Tensor:
         >>> minillm.maximum(minillm.tensor([1.0, 5.0]), minillm.tensor([3.0, 3.0]))
         tensor([3., 5.])
     """
-    return Maximum.apply(input, other)
+    return Extremum.apply(input, other, "maximum")
 
 
 def minimum(input: Tensor, other: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ def minimum(input: Tensor, other: Tensor) -> Tensor:
         >>> minillm.minimum(minillm.tensor([1.0, 5.0]), minillm.tensor([3.0, 3.0]))
         tensor([1., 3.])
     """
-    return Minimum.apply(input, other)
+    return Extremum.apply(input, other, "minimum")
 
 
 def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None) -> Tensor:
@@ -143,5 +143,15 @@ def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Numbe
         raise OperationError("clamp: got neither min nor max; it needs at least one of them")
     if all(bound is None or isinstance(bound, Number) for bound in (min, max)):
         return Clamp.apply(input, min, max)
-    result = input if min is None else Maximum.apply(input, min)
-    return result if max is None else Minimum.apply(result, max)
+    lifted = input if min is None else where(input < min, min, input)
+    return lifted if max is None else where(lifted > max, max, lifted)
+
+
+def clamp_min(input: Tensor, min: Tensor | Number) -> Tensor:
+    """Return :func:`clamp` with a lower bound alone."""
+    return clamp(input, min)
+
+
+def clamp_max(input: Tensor, max: Tensor | Number) -> Tensor:
+    """Return :func:`clamp` with an upper bound alone."""
+    return clamp(input, None, max)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from minillm.autograd.errors import OperationTypeError
 from minillm.autograd.function import Function
 from minillm.backend import Array, is_array, xp_of
 from minillm.ops.promotion import Binary, Number, promoted
@@ -90,13 +91,31 @@ class Xor(Bitwise):
     relation = "bitwise_xor"
 
 
-class Plain(Function):
-    """y = a function of NumPy's whose derivative is zero or that gives no floats, by name."""
+class Test(Function):
+    """y = whether each element is something, by the name of NumPy's function."""
 
     differentiable = False
 
     def forward(self, x: Array, name: str) -> Array:
         return getattr(xp_of(x), name)(x)
+
+
+class IsClose(Binary):
+    """y = |a - b| <= atol + rtol |b|, or a == b."""
+
+    differentiable = False
+
+    def forward(self, a: Array, b: Array, rtol: float, atol: float, equal_nan: bool) -> Array:
+        return xp_of(a).isclose(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan)
+
+
+class Logical(Binary):
+    """y = a logical relation of what is true (not zero) in a and b, by the name of NumPy's function."""
+
+    differentiable = False
+
+    def forward(self, a: Any, b: Any, name: str) -> Array:
+        return getattr(xp_of(a if is_array(a) else b), name)(a, b)
 
 
 def eq(input: Tensor, other: Tensor | Number) -> Tensor:
@@ -173,23 +192,45 @@ def logical_not(input: Tensor) -> Tensor:
         >>> minillm.logical_not(minillm.tensor([0, 2]))
         tensor([ True, False])
     """
-    return Plain.apply(input, "logical_not")
+    return Test.apply(input, "logical_not")
+
+
+def logical_and(input: Tensor, other: Tensor) -> Tensor:
+    """Return whether both elements are true (not zero), broadcast.
+
+    Example:
+        >>> import minillm
+        >>> minillm.logical_and(minillm.tensor([0, 1, 2]), minillm.tensor([True, False, True]))
+        tensor([False, False,  True])
+    """
+    return Logical.apply(input, other, "logical_and")
+
+
+def logical_or(input: Tensor, other: Tensor) -> Tensor:
+    """Return whether at least one of the elements is true (not zero), broadcast.
+
+    Example:
+        >>> import minillm
+        >>> minillm.logical_or(minillm.tensor([0, 1]), minillm.tensor([False, False]))
+        tensor([False,  True])
+    """
+    return Logical.apply(input, other, "logical_or")
+
+
+def logical_xor(input: Tensor, other: Tensor) -> Tensor:
+    """Return whether exactly one of the elements is true (not zero), broadcast.
+
+    Example:
+        >>> import minillm
+        >>> minillm.logical_xor(minillm.tensor([0, 1]), minillm.tensor([True, True]))
+        tensor([ True, False])
+    """
+    return Logical.apply(input, other, "logical_xor")
 
 
 def invert(input: Tensor) -> Tensor:
     """Return ~input: the logical not of booleans, the bitwise not of integers."""
-    return Plain.apply(input, "invert")
-
-
-def sign(input: Tensor) -> Tensor:
-    """Return -1, 0 or 1, the sign of the elements.
-
-    Example:
-        >>> import minillm
-        >>> minillm.sign(minillm.tensor([-2.0, 0.0, 3.0]))
-        tensor([-1.,  0.,  1.])
-    """
-    return Plain.apply(input, "sign")
+    return Test.apply(input, "invert")
 
 
 def isnan(input: Tensor) -> Tensor:
@@ -200,7 +241,7 @@ def isnan(input: Tensor) -> Tensor:
         >>> minillm.isnan(minillm.tensor([1.0, float("nan")]))
         tensor([False,  True])
     """
-    return Plain.apply(input, "isnan")
+    return Test.apply(input, "isnan")
 
 
 def isinf(input: Tensor) -> Tensor:
@@ -211,7 +252,7 @@ def isinf(input: Tensor) -> Tensor:
         >>> minillm.isinf(minillm.tensor([1.0, float("inf")]))
         tensor([False,  True])
     """
-    return Plain.apply(input, "isinf")
+    return Test.apply(input, "isinf")
 
 
 def isfinite(input: Tensor) -> Tensor:
@@ -222,4 +263,47 @@ def isfinite(input: Tensor) -> Tensor:
         >>> minillm.isfinite(minillm.tensor([1.0, float("inf")]))
         tensor([ True, False])
     """
-    return Plain.apply(input, "isfinite")
+    return Test.apply(input, "isfinite")
+
+
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
+    """Return whether |input - other| <= atol + rtol |other|, or the two are equal infinities.
+
+    Example:
+        >>> import minillm
+        >>> minillm.isclose(minillm.tensor([1.0, 2.0]), minillm.tensor([1.000001, 2.1]))
+        tensor([ True, False])
+    """
+    _same_dtype("isclose", input, other)
+    return IsClose.apply(input, other, rtol, atol, equal_nan)
+
+
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    """Return whether all elements are close, as a bool of Python's; see :func:`isclose`.
+
+    Example:
+        >>> import minillm
+        >>> minillm.allclose(minillm.tensor([1.0, 2.0]), minillm.tensor([1.000001, 2.0]))
+        True
+    """
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Return whether two tensors have the same shape and equal elements, as a bool of Python's.
+
+    Example:
+        >>> import minillm
+        >>> minillm.equal(minillm.tensor([1, 2]), minillm.tensor([1, 2]))
+        True
+    """
+    return input.shape == other.shape and bool((input == other).all())
+
+
+def _same_dtype(name: str, a: Any, b: Any) -> None:
+    if a.dtype != b.dtype:
+        raise OperationTypeError(f"{name}: got {a.dtype} and {b.dtype}; it needs one dtype")

@@ -1,9 +1,10 @@
-"""Making tensors: from values, from sizes, from the generator."""
+"""Making tensors: from values, from sizes, from rules."""
 
 from __future__ import annotations
 
 import builtins
-from typing import TYPE_CHECKING, Any, cast
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +14,6 @@ from minillm.autograd.tensor import TensorBase
 from minillm.backend import (
     Array,
     Device,
-    default_generator,
     device_of,
     get_default_device,
     get_default_dtype,
@@ -26,7 +26,6 @@ from minillm.backend import (
 from minillm.ops.shape import sizes_of
 
 if TYPE_CHECKING:
-    from minillm.backend import Generator
     from minillm.ops._tensor import Tensor
 
 
@@ -119,7 +118,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
         tensor([1, 2])
     """
     if isinstance(data, TensorBase):
-        return cast("Tensor", data).to(device=device, dtype=dtype)
+        return data.to(device=device, dtype=dtype)  # type: ignore[attr-defined]
     return _finish(array_from(data, dtype, device, copy=False), False)
 
 
@@ -228,6 +227,20 @@ def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_
     return ones(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+def empty_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Return unwritten memory of the shape, dtype and device of another tensor.
+
+    Example:
+        >>> import minillm
+        >>> minillm.empty_like(minillm.tensor([1, 2])).shape
+        (2,)
+    """
+    dtype, device = _like(input, dtype, device)
+    return empty(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -264,10 +277,8 @@ def arange(
     if dtype is None:
         whole = all(isinstance(n, (builtins.int, np.integer)) for n in (start, end, step))
         dtype = "int64" if whole else get_default_dtype()
-    return _finish(
-        to_device(np.arange(start, end, step).astype(to_dtype(dtype)), device or get_default_device()),
-        requires_grad,
-    )
+    numbers = start + np.arange(math.ceil((end - start) / step)) * step  # by products: no error adds up
+    return _finish(to_device(numbers.astype(to_dtype(dtype)), device or get_default_device()), requires_grad)
 
 
 def linspace(
@@ -307,74 +318,3 @@ def eye(
     """
     dtype = get_default_dtype() if dtype is None else to_dtype(dtype)
     return _finish(xp_for(device).eye(n, m, dtype=dtype), requires_grad)
-
-
-def randn(
-    *size: Any,
-    generator: Generator | None = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Return numbers drawn from the normal distribution of mean 0 and variance 1.
-
-    Example:
-        >>> import minillm
-        >>> minillm.randn(2, 3).shape
-        (2, 3)
-    """
-    generator = default_generator() if generator is None else generator
-    return _finish(generator.normal(sizes_of(size), dtype=dtype, device=device), requires_grad)
-
-
-def rand(
-    *size: Any,
-    generator: Generator | None = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Return numbers drawn evenly from 0 up to, not including, 1.
-
-    Example:
-        >>> import minillm
-        >>> minillm.rand(2, 3).shape
-        (2, 3)
-    """
-    generator = default_generator() if generator is None else generator
-    return _finish(generator.uniform(sizes_of(size), dtype=dtype, device=device), requires_grad)
-
-
-def randint(
-    low: int,
-    high: Any = None,
-    size: Any = None,
-    *,
-    generator: Generator | None = None,
-    dtype: Any = "int64",
-    device: Any = None,
-) -> Tensor:
-    """Return integers drawn evenly from ``low`` up to, not including, ``high``.
-
-    Example:
-        >>> import minillm
-        >>> minillm.randint(0, 10, (2, 3)).shape
-        (2, 3)
-    """
-    if size is None:
-        low, high, size = 0, low, high
-    generator = default_generator() if generator is None else generator
-    array = generator.integers(low, high, sizes_of((size,)), device=device)
-    return _finish(array.astype(to_dtype(dtype)), False)
-
-
-def randperm(n: int, *, generator: Generator | None = None, device: Any = None) -> Tensor:
-    """Return the integers from 0 to n - 1 in random order.
-
-    Example:
-        >>> import minillm
-        >>> sorted(minillm.randperm(3).tolist())
-        [0, 1, 2]
-    """
-    generator = default_generator() if generator is None else generator
-    return _finish(generator.permutation(n, device=device), False)

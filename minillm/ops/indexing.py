@@ -1,4 +1,4 @@
-"""Taking elements by their place and putting them back.
+"""Taking elements by an index and putting them back.
 
 Two operations carry the whole family. ``Getitem`` takes, its gradient is ``PutAdd``, which adds to zeros
 the elements at their places (twice where a place was taken twice), whose gradient is ``Getitem`` again.
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from minillm.autograd.errors import OperationError, OperationIndexError, OperationTypeError
 from minillm.autograd.function import Function
-from minillm.backend import Array, is_array, scatter_add, xp_of
-from minillm.ops.choice import where
-from minillm.ops.shape import dim_of
+from minillm.backend import Array, check_index, is_array, scatter_add, xp_of
+from minillm.ops.choice import Nonzero, where
+from minillm.ops.repetition import broadcast_to
 
 if TYPE_CHECKING:
     from minillm.ops._tensor import Tensor
@@ -25,9 +27,14 @@ def plain_index(index: Any, like: Array) -> Any:
         return tuple(plain_index(item, like) for item in index)
     index = getattr(index, "array", index)
     if isinstance(index, list):
-        index = xp_of(like).asarray(index if index else xp_of(like).zeros(0, "int64"))
-    if is_array(index) and index.dtype.kind == "f":
-        raise OperationTypeError(f"indexing: got an index of {index.dtype}; it needs integers or booleans")
+        index = xp_of(like).asarray(index) if index else xp_of(like).zeros(0, "int64")
+    if isinstance(index, slice) and index.step is not None and index.step < 0:
+        raise OperationError(f"indexing: got the step {index.step}; it needs a positive one, flip() reverses")
+    if is_array(index):
+        if index.dtype.kind == "f":
+            raise OperationTypeError(f"indexing: got an index of {index.dtype}; it needs integers or booleans")
+        if index.dtype == "uint8":  # PyTorch's masks of old
+            index = index.astype(bool)
     return index
 
 
@@ -42,7 +49,12 @@ class Getitem(Function):
 
     def forward(self, x: Array, index: Any) -> Array:
         self.shape, self.index = x.shape, index
-        return x[index]
+        if xp_of(x) is not np:
+            check_index("getitem", x.shape, index)
+        y = x[index]
+        if isinstance(y, np.generic):  # NumPy's number in the place of a view
+            y = x[(*index, ...) if isinstance(index, tuple) else (index, ...)]
+        return y
 
     def backward(self, dy: Any) -> Any:
         return PutAdd.apply(dy, self.index, self.shape)
@@ -75,6 +87,8 @@ class IndexPut(Function):
         if accumulate:
             scatter_add(y, index, values)
         else:
+            if xp_of(x) is not np:
+                check_index("index_put", x.shape, index)
             y[index] = values
         return y
 
@@ -84,7 +98,7 @@ class IndexPut(Function):
 
 
 def getitem(input: Tensor, index: Any) -> Tensor:
-    """Return input[index], for every form of index that NumPy and PyTorch share.
+    """Return input[index], for every form of index that PyTorch takes.
 
     Example:
         >>> import minillm
@@ -103,11 +117,13 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
         input._become("setitem", IndexPut.apply(input, value, index, False))
         return
     array = getattr(value, "array", value)
-    if is_array(array) and type(array) is not type(input.array):
+    if is_array(array) and type(array) is not type(input.array) and not isinstance(array, np.generic):
         raise OperationTypeError(
             f"setitem: got a value on another device than {input.device}; move it with .to(...)"
         )
     try:
+        if xp_of(input.array) is not np:
+            check_index("setitem", input.shape, index)
         input.array[index] = array
     except (ValueError, IndexError, TypeError) as error:
         shape = getattr(array, "shape", ())
@@ -125,110 +141,14 @@ def index_put(input: Tensor, indices: tuple[Any, ...], values: Any, accumulate: 
         >>> minillm.index_put(x, (i,), minillm.tensor([1.0, 2.0]), accumulate=True)
         tensor([3., 0., 0.])
     """
-    index = plain_index(tuple(indices), input.array)
+    if hasattr(values, "dtype") and values.dtype != input.dtype:
+        raise OperationTypeError(f"index_put: got {values.dtype} values for {input.dtype}; it needs one dtype")
+    index = plain_index(tuple(indices), getattr(input, "array", input))
     return IndexPut.apply(input, values, index, accumulate)
 
 
-def _along(name: str, input: Any, dim: int, index: Any) -> tuple[Any, ...]:
-    """Return the full index that takes ``index`` along ``dim`` and the same place elsewhere."""
-    dim = dim_of(name, input.ndim, dim)
-    array = getattr(index, "array", index)
-    if array.dtype.kind not in "iu":
-        raise OperationTypeError(f"{name}: got an index of {array.dtype}; it needs integers")
-    if array.ndim != input.ndim:
-        raise OperationError(
-            f"{name}: got an index of shape {tuple(array.shape)} for shape {tuple(input.shape)}; "
-            "they need the same number of dimensions"
-        )
-    for d in range(array.ndim):
-        if d != dim and array.shape[d] > input.shape[d]:
-            raise OperationError(
-                f"{name}: got an index of shape {tuple(array.shape)} for shape {tuple(input.shape)}; "
-                f"in dimension {d} it may not be larger"
-            )
-    size = input.shape[dim] if input.ndim else 1
-    if array.size and (int(array.min()) < 0 or int(array.max()) >= size):
-        raise OperationIndexError(
-            f"{name}: got indices from {int(array.min())} to {int(array.max())}; "
-            f"they need to lie between 0 and {size - 1}"
-        )
-    if not array.ndim:
-        return ()
-    xp = xp_of(array)
-    grids = [
-        xp.arange(n).reshape([-1 if e == d else 1 for e in range(array.ndim)])
-        for d, n in enumerate(array.shape)
-    ]
-    grids[dim] = array
-    return tuple(grids)
-
-
-def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """Return the elements that ``index`` names along ``dim``: y[i][j] = x[index[i][j]][j] for dim 0.
-
-    Args:
-        input: any shape.
-        dim: the dimension that the indices count along.
-        index: integers, with as many dimensions as ``input``, none larger but ``dim``.
-
-    Returns:
-        The shape of ``index``.
-
-    Example:
-        >>> import minillm
-        >>> minillm.gather(minillm.tensor([[1, 2], [3, 4]]), 1, minillm.tensor([[0], [1]]))
-        tensor([[1],
-                [4]])
-    """
-    return Getitem.apply(input, _along("gather", input, dim, index))
-
-
-def scatter_add_along(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """Return input with the elements of ``src`` added at the places that ``index`` names along ``dim``.
-
-    Example:
-        >>> import minillm
-        >>> i, ones = minillm.tensor([0, 0, 2]), minillm.ones(3)
-        >>> minillm.scatter_add(minillm.zeros(3), 0, i, ones)
-        tensor([2., 0., 1.])
-    """
-    places = _along("scatter_add", input, dim, index)
-    piece = getitem(src, tuple(slice(0, n) for n in index.shape))
-    return IndexPut.apply(input, piece, places, True)
-
-
-def scatter(input: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
-    """Return input with the elements of ``src`` (or a number) written where ``index`` names along ``dim``.
-
-    Example:
-        >>> import minillm
-        >>> minillm.scatter(minillm.zeros(3), 0, minillm.tensor([2]), 5.0)
-        tensor([0., 0., 5.])
-    """
-    places = _along("scatter", input, dim, index)
-    if hasattr(src, "array"):
-        src = getitem(src, tuple(slice(0, n) for n in index.shape))
-    return IndexPut.apply(input, src, places, False)
-
-
-def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """Return the slices of ``dim`` that ``index``, a vector of integers, names.
-
-    Example:
-        >>> import minillm
-        >>> minillm.index_select(minillm.tensor([[1, 2], [3, 4]]), 1, minillm.tensor([1, 1]))
-        tensor([[2, 2],
-                [4, 4]])
-    """
-    dim = dim_of("index_select", input.ndim, dim)
-    if index.ndim > 1:
-        raise OperationError(f"index_select: got an index of shape {index.shape}; it needs a vector")
-    array = getattr(index, "array", index).reshape(-1)
-    return getitem(input, (slice(None),) * dim + (array,))
-
-
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """Return input with ``value`` where ``mask``, which broadcasts, is True.
+    """Return input with ``value``, a number, where ``mask``, which broadcasts, is True.
 
     Example:
         >>> import minillm
@@ -236,13 +156,17 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         >>> minillm.masked_fill(x, x > 1, 0.0)
         tensor([1., 0.])
     """
-    if mask.dtype.kind != "b":
-        raise OperationTypeError(f"masked_fill: got a mask of {mask.dtype}; it needs booleans")
+    _needs_mask("masked_fill", mask)
+    if getattr(value, "ndim", 0):
+        raise OperationError(f"masked_fill: got a value of shape {tuple(value.shape)}; it needs a single number")
+    kind = value.dtype.kind if hasattr(value, "dtype") else "f" if isinstance(value, float) else "i"
+    if kind == "f" and input.dtype.kind != "f":
+        raise OperationTypeError(f"masked_fill: got a fractional value for {input.dtype}")
     return where(mask, value, input)
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """Return the elements where ``mask`` is True, as a vector.
+    """Return the elements where ``mask``, which broadcasts, is True, as a vector.
 
     Example:
         >>> import minillm
@@ -250,17 +174,32 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
         >>> minillm.masked_select(x, x > 1)
         tensor([2.])
     """
-    if mask.dtype.kind != "b":
-        raise OperationTypeError(f"masked_select: got a mask of {mask.dtype}; it needs booleans")
+    _needs_mask("masked_select", mask)
     if mask.shape != input.shape:
-        shape = _broadcast_shape(input.shape, mask.shape)
-        from minillm.ops.shape import broadcast_to
-
+        shape = np.broadcast_shapes(input.shape, mask.shape)
         input, mask = broadcast_to(input, shape), broadcast_to(mask, shape)
     return getitem(input, mask)
 
 
-def _broadcast_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
-    import numpy as np
+def _needs_mask(name: str, mask: Any) -> None:
+    if mask.dtype.kind != "b":
+        raise OperationTypeError(f"{name}: got a mask of {mask.dtype}; it needs booleans")
 
-    return np.broadcast_shapes(a, b)
+
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """Return the indices of the elements that are not zero.
+
+    Args:
+        input: any tensor.
+        as_tuple: return a vector for each dimension, which together index the tensor.
+
+    Returns:
+        (count, ndim), one row an element; or the tuple.
+
+    Example:
+        >>> import minillm
+        >>> minillm.nonzero(minillm.tensor([[0, 1], [2, 0]]))
+        tensor([[0, 1],
+                [1, 0]])
+    """
+    return Nonzero.apply(input, as_tuple)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from minillm.autograd.errors import OperationError
 from minillm.autograd.function import Function
 from minillm.backend import Array, xp_of
+from minillm.ops.promotion import Number, quiet
 from minillm.ops.shape import reshape
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class Matmul(Function):
     def explain(cls, a: Any, b: Any) -> str | None:
         if not (hasattr(a, "shape") and hasattr(b, "shape")):
             return "it needs two tensors"
+        if a.dtype != b.dtype or a.dtype.kind == "b":
+            return "it needs numbers of one dtype"
         if a.ndim >= 2 and b.ndim >= 2 and a.shape[-1] != b.shape[-2]:
             return (
                 f"the last dimension of the first, {a.shape[-1]}, needs to equal the second-last of the "
@@ -31,10 +34,12 @@ class Matmul(Function):
         return f"the leading dimensions {a.shape[:-2]} and {b.shape[:-2]} need to broadcast"
 
     def forward(self, a: Array, b: Array) -> Array:
-        if a.dtype != b.dtype:
-            raise TypeError(f"the dtypes {a.dtype} and {b.dtype} need to be equal")
+        if a.dtype != b.dtype or a.dtype.kind == "b":
+            raise TypeError("the dtypes do not fit")
         self.save_for_backward(a if self.needs(1) else None, b if self.needs(0) else None)
         self.b_shape = b.shape
+        if a.dtype.itemsize == 2 and a.dtype.kind == "f":  # BLAS knows no float16; sums need more digits
+            return _narrowed(xp_of(a).matmul(a.astype("float32"), b.astype("float32")), a.dtype)
         return xp_of(a).matmul(a, b)
 
     def backward(self, dy: Any) -> Any:
@@ -45,6 +50,11 @@ class Matmul(Function):
         if len(self.b_shape) == 2 and a.ndim > 2:  # one product, and no sum over a stack of them
             a, dy = reshape(a, (-1, a.shape[-1])), reshape(dy, (-1, dy.shape[-1]))
         return da, matmul(a.swapaxes(-1, -2), dy)
+
+
+@quiet
+def _narrowed(x: Array, dtype: Any) -> Array:
+    return x.astype(dtype)
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
@@ -81,8 +91,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
             f"matmul: got shapes {tuple(input.shape)} and {tuple(other.shape)}; the sizes that are summed "
             f"over, {input.shape[-1]} and {other.shape[-1 if column else -2]}, need to be equal"
         )
-    a = reshape(input, (1, -1)) if row else input
-    b = reshape(other, (-1, 1)) if column else other
+    a = reshape(input, (1, *input.shape)) if row else input
+    b = reshape(other, (*other.shape, 1)) if column else other
     y = Matmul.apply(a, b)
     shape = list(y.shape)
     if column:
@@ -90,6 +100,12 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     if row:
         del shape[-1 if column else -2]
     return reshape(y, shape)
+
+
+def _needs_ndims(name: str, needs: str, *pairs: tuple[Any, int]) -> None:
+    """Raise an error unless each tensor has its number of dimensions."""
+    if any(x.ndim != ndim for x, ndim in pairs):
+        raise OperationError(f"{name}: got shapes {[tuple(x.shape) for x, _ in pairs]}; it needs {needs}")
 
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
@@ -101,8 +117,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
         tensor([[3.],
                 [3.]])
     """
-    if input.ndim != 2 or mat2.ndim != 2:
-        raise OperationError(f"mm: got shapes {input.shape} and {mat2.shape}; it needs two matrices")
+    _needs_ndims("mm", "two matrices", (input, 2), (mat2, 2))
     return Matmul.apply(input, mat2)
 
 
@@ -114,8 +129,62 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
         >>> minillm.bmm(minillm.ones(2, 1, 3), minillm.ones(2, 3, 1)).shape
         (2, 1, 1)
     """
-    if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
-        raise OperationError(
-            f"bmm: got shapes {input.shape} and {mat2.shape}; it needs (b, n, k) and (b, k, m)"
-        )
+    _needs_ndims("bmm", "(b, n, k) and (b, k, m)", (input, 3), (mat2, 3))
+    if input.shape[0] != mat2.shape[0]:
+        raise OperationError(f"bmm: got {input.shape[0]} matrices and {mat2.shape[0]}; it needs as many of both")
     return Matmul.apply(input, mat2)
+
+
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """Return the product of a matrix and a vector.
+
+    Example:
+        >>> import minillm
+        >>> minillm.mv(minillm.ones(2, 3), minillm.ones(3))
+        tensor([3., 3.])
+    """
+    _needs_ndims("mv", "a matrix and a vector", (input, 2), (vec, 1))
+    return matmul(input, vec)
+
+
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """Return the sum of the products of two vectors' elements.
+
+    Example:
+        >>> import minillm
+        >>> minillm.dot(minillm.tensor([1.0, 2.0]), minillm.tensor([3.0, 4.0]))
+        tensor(11.)
+    """
+    _needs_ndims("dot", "two vectors", (input, 1), (tensor, 1))
+    return matmul(input, tensor)
+
+
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """Return all products of an element of one vector and one of another.
+
+    Example:
+        >>> import minillm
+        >>> minillm.outer(minillm.tensor([1.0, 2.0]), minillm.tensor([3.0, 4.0]))
+        tensor([[3., 4.],
+                [6., 8.]])
+    """
+    _needs_ndims("outer", "two vectors", (input, 1), (vec2, 1))
+    return reshape(input, (*input.shape, 1)) * vec2
+
+
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """Return beta * input + alpha * (mat1 @ mat2); input broadcasts to the product's shape.
+
+    Example:
+        >>> import minillm
+        >>> minillm.addmm(minillm.ones(2), minillm.ones(1, 3), minillm.ones(3, 2), alpha=2)
+        tensor([[7., 7.]])
+    """
+    product = mm(mat1, mat2) * alpha
+    total = product + input * beta if beta else product  # a beta of 0 hides even NaN
+    if total.shape != product.shape or total.dtype != product.dtype:
+        raise OperationError(
+            f"addmm: got {input.dtype} {tuple(input.shape)} for a product of {product.dtype} "
+            f"{tuple(product.shape)}; it needs that dtype, and to broadcast to that shape"
+        )
+    return total

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from minillm.autograd.errors import OperationTypeError
 from minillm.autograd.function import Function
 from minillm.backend import Array, xp_of
 from minillm.kernels import kernels_of
-from minillm.ops.comparison import sign
-from minillm.ops.promotion import floating, quiet
+from minillm.ops.promotion import floating, quiet, refuse
+from minillm.ops.rounding import sign
 
 if TYPE_CHECKING:
     from minillm.ops._tensor import Tensor
@@ -67,16 +66,17 @@ class Expm1(Function):
 
 
 class Log(Function):
-    """y = log x,  dx = dy / x."""
+    """y = log x to a base, by the name of NumPy's function,  dx = dy / (x log base)."""
 
     @quiet
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array, name: str = "log", base: float = math.e) -> Array:
         self.save_for_backward(x)
-        return xp_of(x).log(floating(x))
+        self.log_base = math.log(base)
+        return getattr(xp_of(x), name)(floating(x))
 
     def backward(self, dy: Any) -> Any:
         (x,) = self.saved
-        return dy / x
+        return dy / (x if self.log_base == 1 else x * self.log_base)
 
 
 class Log1p(Function):
@@ -190,8 +190,7 @@ def neg(input: Tensor) -> Tensor:
         >>> minillm.neg(minillm.tensor([1.0, -2.0]))
         tensor([-1.,  2.])
     """
-    if input.dtype.kind == "b":
-        raise OperationTypeError("neg: got bool; use logical_not, or ~")
+    refuse("neg", "b", input)
     return Neg.apply(input)
 
 
@@ -239,6 +238,17 @@ def log(input: Tensor) -> Tensor:
     return Log.apply(input)
 
 
+def log2(input: Tensor) -> Tensor:
+    """Return the logarithm to the base 2.
+
+    Example:
+        >>> import minillm
+        >>> minillm.log2(minillm.tensor([1.0, 8.0]))
+        tensor([0., 3.])
+    """
+    return Log.apply(input, "log2", 2)
+
+
 def log1p(input: Tensor) -> Tensor:
     """Return log(1 + input), exact for small numbers.
 
@@ -270,6 +280,17 @@ def rsqrt(input: Tensor) -> Tensor:
         tensor([0.5000])
     """
     return 1 / sqrt(input)
+
+
+def reciprocal(input: Tensor) -> Tensor:
+    """Return 1 / input.
+
+    Example:
+        >>> import minillm
+        >>> minillm.reciprocal(minillm.tensor([4.0]))
+        tensor([0.2500])
+    """
+    return 1 / input
 
 
 def square(input: Tensor) -> Tensor:
@@ -335,6 +356,7 @@ def relu(input: Tensor) -> Tensor:
         >>> minillm.relu(minillm.tensor([-1.0, 2.0]))
         tensor([0., 2.])
     """
+    refuse("relu", "b", input)
     return Relu.apply(input)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minillm.autograd.errors import OperationTypeError
 from minillm.autograd.function import Function
 from minillm.backend import Array, get_default_dtype, is_array, result_type, to_dtype
 
@@ -28,6 +29,8 @@ quiet = np.errstate(all="ignore")
 def promoted(a: Any, b: Any) -> tuple[Any, Any]:
     """Return two operands in the dtype that PyTorch would compute in; numbers stay numbers."""
     if type(b) in _NUMBERS:
+        if type(a) in _NUMBERS:
+            raise TypeError("at least one of the two needs to be a tensor")
         if a.dtype.kind == "f":  # a number bends to an array of floats
             return a, b
     elif type(a) in _NUMBERS:
@@ -36,15 +39,37 @@ def promoted(a: Any, b: Any) -> tuple[Any, Any]:
     elif a.dtype is b.dtype:
         return a, b
     dtype = result_type(a, b)
-    return (
-        a.astype(dtype) if is_array(a) and a.dtype != dtype else a,
-        b.astype(dtype) if is_array(b) and b.dtype != dtype else b,
-    )
+    return _cast_operand(a, dtype), _cast_operand(b, dtype)
+
+
+def _cast_operand(x: Any, dtype: Any) -> Any:
+    """Return an operand in a dtype; a number as a number of its kind, wrapped round where it is too large."""
+    if is_array(x):
+        return x if x.dtype == dtype else x.astype(dtype)
+    if dtype.kind in "iu":
+        bits = 8 * dtype.itemsize
+        low = -(1 << (bits - 1)) if dtype.kind == "i" else 0
+        return (builtins.int(x) - low) % (1 << bits) + low
+    return x
 
 
 def floating(x: Array) -> Array:
     """Return ``x`` itself if it holds floats, else a copy in the default dtype."""
     return x if x.dtype.kind == "f" else x.astype(get_default_dtype())
+
+
+def refuse(name: str, kinds: str, *operands: Any) -> None:
+    """Raise an error if an operand holds what an operation has no meaning for.
+
+    Args:
+        name: of the operation.
+        kinds: letters of NumPy's kinds: ``b`` booleans, ``i`` and ``u`` integers.
+        operands: tensors, arrays or numbers.
+    """
+    for x in operands:
+        if hasattr(x, "dtype") and x.dtype.kind in kinds:
+            needs = "floats or integers" if kinds == "b" else "floats"
+            raise OperationTypeError(f"{name}: got {x.dtype}; it needs {needs}")
 
 
 class Binary(Function):
@@ -65,6 +90,7 @@ class Binary(Function):
 class Cast(Function):
     """y = x in another dtype; the engine casts the gradient back."""
 
+    @quiet
     def forward(self, x: Array, dtype: Any) -> Array:
         return x.astype(dtype, copy=False)
 

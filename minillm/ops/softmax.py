@@ -1,4 +1,4 @@
-"""Softmax and its logarithm, along one dimension.
+"""Softmax, its logarithm, and the logarithm of its denominator.
 
 y_i = exp(x_i) / sum_j exp(x_j).  The largest x is taken off first: it changes nothing in the quotient and
 keeps exp from overflowing.
@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any
 from minillm.autograd.function import Function
 from minillm.backend import Array
 from minillm.kernels import kernels_of
-from minillm.ops.pointwise import exp
-from minillm.ops.promotion import cast, floating
-from minillm.ops.shape import dim_of
+from minillm.ops.choice import where
+from minillm.ops.comparison import isinf
+from minillm.ops.pointwise import exp, log
+from minillm.ops.promotion import cast, quiet, refuse
+from minillm.ops.reduction import Dims, left, reduced_dims, sum
+from minillm.ops.search import amax
+from minillm.ops.shape import dim_of, reshape
 
 if TYPE_CHECKING:
     from minillm.ops._tensor import Tensor
@@ -22,30 +26,32 @@ if TYPE_CHECKING:
 class Softmax(Function):
     """y = softmax(x),  dx = y (dy - sum(dy y))."""
 
+    @quiet
     def forward(self, x: Array, dim: int) -> Array:
         self.dim = dim
-        y = kernels_of(x).softmax(floating(x), dim)
+        y = kernels_of(x).softmax(x, dim)
         self.save_for_backward(y)
         return y
 
     def backward(self, dy: Any) -> Any:
         (y,) = self.saved
         weighted = dy * y
-        return weighted - y * weighted.sum(axis=self.dim, keepdims=True)
+        return weighted - y * sum(weighted, self.dim, keepdim=True)
 
 
 class LogSoftmax(Function):
     """y = x - log sum exp(x),  dx = dy - exp(y) sum(dy)."""
 
+    @quiet
     def forward(self, x: Array, dim: int) -> Array:
         self.dim = dim
-        y = kernels_of(x).log_softmax(floating(x), dim)
+        y = kernels_of(x).log_softmax(x, dim)
         self.save_for_backward(y)
         return y
 
     def backward(self, dy: Any) -> Any:
         (y,) = self.saved
-        return dy - exp(y) * dy.sum(axis=self.dim, keepdims=True)
+        return dy - exp(y) * sum(dy, self.dim, keepdim=True)
 
 
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
@@ -56,8 +62,8 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
         >>> minillm.softmax(minillm.tensor([0.0, 0.0]), dim=0)
         tensor([0.5000, 0.5000])
     """
-    if dtype is not None:
-        input = cast(input, dtype)
+    input = input if dtype is None else cast(input, dtype)
+    refuse("softmax", "biu", input)
     return Softmax.apply(input, dim_of("softmax", input.ndim, dim))
 
 
@@ -69,6 +75,25 @@ def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
         >>> minillm.log_softmax(minillm.tensor([0.0, 0.0]), dim=0)
         tensor([-0.6931, -0.6931])
     """
-    if dtype is not None:
-        input = cast(input, dtype)
+    input = input if dtype is None else cast(input, dtype)
+    refuse("log_softmax", "biu", input)
     return LogSoftmax.apply(input, dim_of("log_softmax", input.ndim, dim))
+
+
+def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
+    """Return log of the sum of exp(input), computed without overflow.
+
+    Example:
+        >>> import minillm
+        >>> minillm.logsumexp(minillm.tensor([100.0, 100.0]), dim=0)
+        tensor(100.6931)
+    """
+    dims = reduced_dims("logsumexp", input, dim)
+    if all(input.shape[d] for d in dims):
+        plain: Any = input.detach() if hasattr(input, "detach") else input
+        top: Any = amax(plain, dims, keepdim=True)
+        top = where(isinf(top), 0, top)
+    else:
+        top = 0
+    result = log(sum(exp(input - top), dims, keepdim=True)) + top
+    return result if keepdim else reshape(result, left(input.shape, dims))
