@@ -1,0 +1,594 @@
+"""Losses: how far predictions lie from what they should be.
+
+Cross-entropy with smoothed labels: Szegedy et al., 2016, arXiv:1512.00567. Huber, "Robust estimation of a
+location parameter", 1964. All take ``reduction``: ``"mean"``, ``"sum"``, or ``"none"`` for every element.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from minillm import ops
+from minillm.autograd.errors import OperationError, OperationIndexError, OperationTypeError
+from minillm.autograd.function import Function
+from minillm.backend import Array, xp_of
+from minillm.kernels import kernels_of
+from minillm.nn.functional.activation import logsigmoid
+from minillm.ops.promotion import quiet
+
+if TYPE_CHECKING:
+    from minillm.ops import Tensor
+
+
+def reduced(losses: Any, reduction: str) -> Any:
+    """Return the mean, the sum, or the losses themselves."""
+    if reduction == "mean":
+        return ops.mean(losses)
+    return ops.sum(losses) if reduction == "sum" else losses
+
+
+def check_reduction(name: str, reduction: str, *more: str) -> None:
+    """Raise an error unless the reduction is known."""
+    known = ("mean", "sum", "none", *more)
+    if reduction not in known:
+        raise OperationError(f"{name}: got reduction={reduction!r}; it needs one of {', '.join(map(repr, known))}")
+
+
+def check_same_shape(name: str, input: Any, target: Any) -> None:
+    """Raise an error unless the two have the same shape: broadcasting would compare all with all."""
+    got, needs = tuple(input.shape), tuple(target.shape)
+    if got == needs:
+        return
+    advice = ""
+    if got == (*needs, 1):
+        advice = "; take the last dimension off the input with input.squeeze(-1)"
+    elif needs == (*got, 1):
+        advice = "; take the last dimension off the target with target.squeeze(-1)"
+    raise OperationError(
+        f"{name}: got an input of shape {got} and a target of shape {needs}; they need the same shape, or each "
+        f"prediction would be broadcast against other targets than its own{advice}"
+    )
+
+
+# -- classes ----------------------------------------------------------------------------------------
+
+
+def cross_entropy_composite(
+    logits: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float, reduction: str
+) -> Any:
+    """Return the cross-entropy of (N, V) logits with (N,) class numbers as a formula of operations."""
+    log_p = ops.log_softmax(logits, -1)  # (N, V)
+    w = ops.ones(logits.shape[1:], dtype=logits.dtype, device=logits.device) if weight is None else weight
+    counts = target != ignore_index
+    classes = ops.where(counts, target, 0)
+    share = w[classes] * counts
+    losses = -ops.gather(log_p, 1, classes.reshape(-1, 1)).reshape(-1) * share * (1 - label_smoothing)
+    if label_smoothing:
+        losses = losses - (log_p * w).sum(-1) * counts * (label_smoothing / logits.shape[1])
+    losses = ops.where(counts, losses, 0.0)
+    return losses.sum() / share.sum() if reduction == "mean" else reduced(losses, reduction)
+
+
+class CrossEntropy(Function):
+    """y = -log softmax(x)[target], by row or reduced; the gradient is computed on the way."""
+
+    composite = cross_entropy_composite
+
+    @quiet
+    def forward(
+        self,
+        x: Array,
+        target: Array,
+        weight: Array | None,
+        ignore_index: int,
+        label_smoothing: float,
+        reduction: str,
+    ) -> Array:
+        self.reduction = reduction
+        losses, shares, gradient = kernels_of(x).cross_entropy(
+            x, target, weight, ignore_index, label_smoothing, reduction == "mean", self.needs(0)
+        )
+        self.save_constants(gradient)
+        xp = xp_of(x)
+        if reduction == "mean":
+            losses = xp.asarray(losses.sum() / shares.sum())  # NaN where no row counts, as in PyTorch
+        elif reduction == "sum":
+            losses = xp.asarray(losses.sum())
+        return losses.astype(x.dtype, copy=False)
+
+    def backward(self, dy: Array) -> Any:
+        (gradient,) = self.constants
+        if self.reduction == "none":
+            return gradient * dy[:, None]
+        # The loss is mostly the root: then the gradient of the logits is there already.
+        return gradient if xp_of(dy).__name__ == "numpy" and float(dy) == 1 else gradient * dy
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: None = None,
+    ignore_index: int = -100,
+    reduce: None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Return the cross-entropy of logits with classes: -log of the probability of the right one.
+
+    Args:
+        input: logits, (C,), (N, C) or (N, C, d1, ...); not probabilities.
+        target: class numbers (int64) of the shape of ``input`` without C; or probabilities of its whole shape.
+        weight: (C,), how much each class counts.
+        size_average: PyTorch's former name of a reduction; not supported.
+        ignore_index: the class number of places that do not count.
+        reduce: PyTorch's former name of a reduction; not supported.
+        reduction: ``"mean"`` (over the weights of the targets that count), ``"sum"`` or ``"none"``.
+        label_smoothing: how much of the target is spread evenly over all classes, from 0 to 1.
+
+    Raises:
+        OperationError: shapes, dtypes or options that do not fit; a class number that is out of range.
+
+    Example:
+        >>> import minillm
+        >>> from minillm.nn import functional as F
+        >>> F.cross_entropy(minillm.zeros(1, 4), minillm.tensor([2]))  # a guess among four: log 4
+        tensor(1.3863)
+    """
+    check_old_names("cross_entropy", size_average, reduce)
+    check_reduction("cross_entropy", reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise OperationError(f"cross_entropy: got label_smoothing={label_smoothing}; it needs to lie in [0, 1]")
+    logits, dim = classes_last("cross_entropy", input, weight)
+    if target.dtype.kind == "f" and tuple(target.shape) == tuple(input.shape):
+        return _cross_entropy_of_probabilities(logits, target, weight, dim, reduction, label_smoothing)
+    check_classes("cross_entropy", input, target, dim, ignore_index)
+    losses = CrossEntropy.apply(
+        logits, ops.reshape(target, (-1,)), weight, ignore_index, float(label_smoothing), reduction
+    )
+    return ops.reshape(losses, target.shape) if reduction == "none" else losses
+
+
+def _cross_entropy_of_probabilities(
+    logits: Any, target: Any, weight: Any, dim: int, reduction: str, label_smoothing: float
+) -> Any:
+    """Return the cross-entropy with a distribution over the classes for each place."""
+    shape = [n for d, n in enumerate(target.shape) if d != dim]
+    q = ops.movedim(target, dim, -1).reshape(-1, target.shape[dim])
+    if label_smoothing:
+        q = q * (1 - label_smoothing) + label_smoothing / target.shape[dim]
+    log_p = ops.log_softmax(logits, -1)
+    losses = -(q * (log_p if weight is None else log_p * weight)).sum(-1)
+    if reduction == "none":
+        return ops.reshape(losses, shape)
+    return losses.sum() / losses.shape[0] if reduction == "mean" else losses.sum()
+
+
+def classes_last(name: str, input: Any, weight: Any) -> tuple[Any, int]:
+    """Return the input as (N, C), and the dimension in which the classes stood."""
+    if not input.ndim:
+        raise OperationError(f"{name}: got an input without dimensions; it needs (C,), (N, C) or (N, C, d1, ...)")
+    if input.dtype.kind != "f":
+        raise OperationTypeError(f"{name}: got an input of {input.dtype}; it needs floats")
+    dim = 0 if input.ndim == 1 else 1
+    num_classes = input.shape[dim]
+    if weight is not None and tuple(weight.shape) != (num_classes,):
+        raise OperationError(
+            f"{name}: got a weight of shape {tuple(weight.shape)} for {num_classes} classes; it needs ({num_classes},)"
+        )
+    if weight is not None and weight.dtype != input.dtype:
+        raise OperationTypeError(f"{name}: got a weight of {weight.dtype} for an input of {input.dtype}")
+    if input.ndim > 2:
+        input = ops.movedim(input, 1, -1)
+    if input.ndim != 2:
+        rows = input.array.size // num_classes if num_classes else 0
+        input = ops.reshape(input, (rows, num_classes))
+    return input, dim
+
+
+def check_classes(name: str, input: Any, target: Any, dim: int, ignore_index: int) -> None:
+    """Raise an error unless the target holds a class number for each place of the input."""
+    needs = tuple(n for d, n in enumerate(input.shape) if d != dim)
+    if tuple(target.shape) != needs:
+        raise OperationError(
+            f"{name}: got a target of shape {tuple(target.shape)} for an input of shape {tuple(input.shape)}; "
+            f"class numbers need shape {needs}"
+        )
+    if target.dtype.name not in ("int64", "uint8"):
+        raise OperationTypeError(
+            f"{name}: got a target of {target.dtype}; class numbers need int64, as from target.long(); "
+            f"probabilities need floats of the input's shape, {tuple(input.shape)}"
+        )
+    array = target.array
+    xp = xp_of(array)
+    wrong = ((array < 0) | (array >= input.shape[dim])) & (array != ignore_index)
+    if bool(xp.any(wrong)):
+        raise OperationIndexError(
+            f"{name}: got the class number {int(array[wrong].reshape(-1)[0])} for {input.shape[dim]} classes; it "
+            f"needs to lie between 0 and {input.shape[dim] - 1}, or to be ignore_index={ignore_index}"
+        )
+
+
+def check_old_names(name: str, size_average: Any, reduce: Any) -> None:
+    """Raise an error if an argument is used that PyTorch gave up for ``reduction``."""
+    if size_average is not None or reduce is not None:
+        raise OperationError(f"{name}: size_average and reduce were given up for reduction='mean', 'sum' or 'none'")
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: None = None,
+    ignore_index: int = -100,
+    reduce: None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return minus the log-probability of the right class: cross-entropy after log_softmax.
+
+    Args:
+        input: log-probabilities, (C,), (N, C) or (N, C, d1, ...).
+        target: class numbers of the shape of ``input`` without C.
+        weight: (C,), how much each class counts.
+        size_average: PyTorch's former name of a reduction; not supported.
+        ignore_index: the class number of places that do not count.
+        reduce: PyTorch's former name of a reduction; not supported.
+        reduction: ``"mean"`` (over the weights of the targets that count), ``"sum"`` or ``"none"``.
+
+    Example:
+        >>> import minillm
+        >>> from minillm.nn import functional as F
+        >>> F.nll_loss(minillm.tensor([[-0.5, -2.0]]), minillm.tensor([1]))
+        tensor(2.)
+    """
+    check_old_names("nll_loss", size_average, reduce)
+    check_reduction("nll_loss", reduction)
+    log_p, dim = classes_last("nll_loss", input, weight)
+    check_classes("nll_loss", input, target, dim, ignore_index)
+    flat = ops.reshape(target, (-1,))
+    counts = flat != ignore_index
+    classes = ops.where(counts, flat, 0).long()
+    share = counts.to(input.dtype) if weight is None else weight[classes] * counts
+    losses = -ops.gather(log_p, 1, classes.reshape(-1, 1)).reshape(-1) * share
+    losses = ops.where(counts, losses, 0.0)
+    if reduction == "none":
+        return ops.reshape(losses, target.shape)
+    return losses.sum() / share.sum() if reduction == "mean" else losses.sum()
+
+
+# -- numbers ----------------------------------------------------------------------------------------
+
+
+def mse_composite(x: Any, target: Any, mean: bool) -> Any:
+    """Return the mean, or the sum, of the squared differences."""
+    d = x - target
+    return reduced(d * d, "mean" if mean else "sum")
+
+
+class MseLoss(Function):
+    """y = sum (x - t)^2 / n,  dx = dy 2 (x - t) / n,  dt = -dx."""
+
+    composite = mse_composite
+
+    def forward(self, x: Array, target: Array, mean: bool) -> Array:
+        d = x - target
+        self.save_constants(d)
+        flat = d.reshape(-1)
+        self.scale = 1 / d.size if mean and d.size else float("nan") if mean else 1.0
+        return xp_of(x).asarray(flat.dot(flat) * d.dtype.type(self.scale))
+
+    def backward(self, dy: Array) -> Any:
+        (d,) = self.constants
+        dx = d * (dy * d.dtype.type(2 * self.scale))
+        return dx if self.needs(0) else None, -dx if self.needs(1) else None
+
+
+def mse_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: None = None,
+    reduce: None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """Return the mean squared error.
+
+    Args:
+        input: predictions.
+        target: of the same shape.
+        size_average: PyTorch's former name of a reduction; not supported.
+        reduce: PyTorch's former name of a reduction; not supported.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+        weight: of each element, of the same shape; the mean is then over the weights.
+
+    Raises:
+        OperationError: the shapes differ. (PyTorch warns of it and broadcasts.)
+
+    Example:
+        >>> import minillm
+        >>> from minillm.nn import functional as F
+        >>> F.mse_loss(minillm.tensor([1.0, 2.0]), minillm.tensor([1.0, 4.0]))
+        tensor(2.)
+    """
+    check_old_names("mse_loss", size_average, reduce)
+    check_reduction("mse_loss", reduction)
+    check_same_shape("mse_loss", input, target)
+    if weight is not None:
+        check_same_shape("mse_loss: weight", weight, target)
+        losses = weight * (input - target) * (input - target)
+        return losses.sum() / weight.sum() if reduction == "mean" else reduced(losses, reduction)
+    if reduction == "none" or input.dtype != target.dtype or input.dtype.kind != "f" or input.dtype.itemsize < 4:
+        d = input - target
+        return reduced(d * d, reduction)
+    return MseLoss.apply(input, target, reduction == "mean")
+
+
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: None = None,
+    reduce: None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """Return the mean absolute error; the arguments are those of :func:`mse_loss`.
+
+    Example:
+        >>> import minillm
+        >>> from minillm.nn import functional as F
+        >>> F.l1_loss(minillm.tensor([1.0, 2.0]), minillm.tensor([1.0, 4.0]))
+        tensor(1.)
+    """
+    check_old_names("l1_loss", size_average, reduce)
+    check_reduction("l1_loss", reduction)
+    check_same_shape("l1_loss", input, target)
+    losses = ops.abs(input - target)
+    if weight is None:
+        return reduced(losses, reduction)
+    check_same_shape("l1_loss: weight", weight, target)
+    return (losses * weight).sum() / weight.sum() if reduction == "mean" else reduced(losses * weight, reduction)
+
+
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: None = None,
+    reduce: None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
+    """Return d^2 / (2 beta) where the distance d is below ``beta``, and d - beta / 2 elsewhere.
+
+    Example:
+        >>> import minillm
+        >>> from minillm.nn import functional as F
+        >>> F.smooth_l1_loss(minillm.tensor([1.0, 4.0]), minillm.tensor([1.0, 1.0]), reduction="none")
+        tensor([0.0000, 2.5000])
+    """
+    check_old_names("smooth_l1_loss", size_average, reduce)
+    check_reduction("smooth_l1_loss", reduction)
+    check_same_shape("smooth_l1_loss", input, target)
+    if beta < 0:
+        raise OperationError(f"smooth_l1_loss: got beta={beta}; it needs to be 0 or more")
+    if beta == 0:
+        return l1_loss(input, target, reduction=reduction)
+    d = input - target
+    size = ops.abs(d)
+    return reduced(ops.where(size < beta, d * d * (0.5 / beta), size - 0.5 * beta), reduction)
+
+
+def huber_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
+) -> Tensor:
+    """Return d^2 / 2 where the distance d is at most ``delta``, and delta (d - delta / 2) elsewhere.
+
+    Example:
+        >>> import minillm
+        >>> from minillm.nn import functional as F
+        >>> F.huber_loss(minillm.tensor([1.0, 4.0]), minillm.tensor([1.0, 1.0]), reduction="none")
+        tensor([0.0000, 2.5000])
+    """
+    check_reduction("huber_loss", reduction)
+    check_same_shape("huber_loss", input, target)
+    if delta <= 0:
+        raise OperationError(f"huber_loss: got delta={delta}; it needs to be positive")
+    d = input - target
+    size = ops.abs(d)
+    losses = ops.where(size <= delta, 0.5 * d * d, delta * (size - 0.5 * delta))
+    if weight is None:
+        return reduced(losses, reduction)
+    check_same_shape("huber_loss: weight", weight, target)
+    return reduced(losses * weight, reduction)  # the mean is over the elements, as in PyTorch
+
+
+# -- probabilities ----------------------------------------------------------------------------------
+
+
+class BinaryCrossEntropy(Function):
+    """y = -t log x - (1 - t) log(1 - x), no logarithm below -100,  dx = dy (x - t) / x (1 - x)."""
+
+    @quiet
+    def forward(self, x: Array, target: Array) -> Array:
+        self.save_for_backward(x, target)
+        xp = xp_of(x)
+        log_x, log_rest = xp.maximum(xp.log(x), -100), xp.maximum(xp.log1p(-x), -100)
+        return (target - 1) * log_rest - target * log_x
+
+    def backward(self, dy: Any) -> Any:
+        x, target = self.saved
+        dx = dtarget = None
+        if self.needs(0):
+            dx = dy * (x - target) / ops.clamp(x * (1 - x), min=1e-12)
+        if self.needs(1):
+            dtarget = dy * (ops.clamp(ops.log1p(-x), min=-100) - ops.clamp(ops.log(x), min=-100))
+        return dx, dtarget
+
+
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: None = None,
+    reduce: None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return the cross-entropy of probabilities with targets between 0 and 1, of the same shape.
+
+    Args:
+        input: probabilities.
+        target: 0 or 1, or what lies between.
+        weight: of each element; it broadcasts.
+        size_average: PyTorch's former name of a reduction; not supported.
+        reduce: PyTorch's former name of a reduction; not supported.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+
+    Raises:
+        OperationError: shapes that differ, or an input that is no probability.
+
+    Example:
+        >>> import minillm
+        >>> from minillm.nn import functional as F
+        >>> F.binary_cross_entropy(minillm.tensor([0.5]), minillm.tensor([1.0]))
+        tensor(0.6931)
+    """
+    check_old_names("binary_cross_entropy", size_average, reduce)
+    check_reduction("binary_cross_entropy", reduction)
+    check_same_shape("binary_cross_entropy", input, target)
+    array = input.array
+    if array.size and not (float(array.min()) >= 0 and float(array.max()) <= 1):
+        raise OperationError(
+            f"binary_cross_entropy: got values from {float(array.min()):.6g} to {float(array.max()):.6g}; it needs "
+            "probabilities between 0 and 1: apply sigmoid, or use binary_cross_entropy_with_logits"
+        )
+    losses = BinaryCrossEntropy.apply(input, target)
+    return reduced(losses if weight is None else losses * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: None = None,
+    reduce: None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """Return the cross-entropy of sigmoid(input) with targets between 0 and 1, exact for large logits.
+
+    Args:
+        input: logits.
+        target: 0 or 1, or what lies between, of the same shape.
+        weight: of each element; it broadcasts.
+        size_average: PyTorch's former name of a reduction; not supported.
+        reduce: PyTorch's former name of a reduction; not supported.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+        pos_weight: of the positive class; it broadcasts.
+
+    Example:
+        >>> import minillm
+        >>> from minillm.nn import functional as F
+        >>> F.binary_cross_entropy_with_logits(minillm.tensor([0.0]), minillm.tensor([1.0]))
+        tensor(0.6931)
+    """
+    check_old_names("binary_cross_entropy_with_logits", size_average, reduce)
+    check_reduction("binary_cross_entropy_with_logits", reduction)
+    check_same_shape("binary_cross_entropy_with_logits", input, target)
+    log_p = logsigmoid(input)
+    if pos_weight is not None:
+        log_p = ((pos_weight - 1) * target + 1) * log_p
+    losses = (1 - target) * input - log_p
+    return reduced(losses if weight is None else losses * weight, reduction)
+
+
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: None = None,
+    reduce: None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
+    """Return the Kullback-Leibler divergence target (log target - input), by element or reduced.
+
+    Args:
+        input: log-probabilities.
+        target: probabilities, or log-probabilities.
+        size_average: PyTorch's former name of a reduction; not supported.
+        reduce: PyTorch's former name of a reduction; not supported.
+        reduction: ``"batchmean"`` (the divergence itself, by row), ``"mean"``, ``"sum"`` or ``"none"``.
+        log_target: whether the target holds logarithms.
+
+    Example:
+        >>> import minillm
+        >>> from minillm.nn import functional as F
+        >>> half = minillm.tensor([[0.5, 0.5]])
+        >>> F.kl_div(half.log(), half, reduction="batchmean")
+        tensor(0.)
+    """
+    check_old_names("kl_div", size_average, reduce)
+    check_reduction("kl_div", reduction, "batchmean")
+    if log_target:
+        losses = ops.exp(target) * (target - input)
+    else:
+        positive = target > 0
+        log_t = ops.log(ops.where(positive, target, 1.0))
+        t_log_t = ops.where(positive, target * log_t, ops.where(target == 0, 0.0, float("nan")))
+        losses = t_log_t - target * input
+    if reduction == "batchmean":
+        return losses.sum() / input.shape[0] if input.ndim else losses.sum()
+    return reduced(losses, reduction)
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """Return x1 . x2 / (|x1| |x2|) along ``dim``; norms below ``eps`` count as ``eps``.
+
+    Example:
+        >>> import minillm
+        >>> from minillm.nn import functional as F
+        >>> F.cosine_similarity(minillm.tensor([[1.0, 0.0]]), minillm.tensor([[1.0, 1.0]]))
+        tensor([0.7071])
+    """
+    norm1, norm2 = (ops.sqrt(ops.clamp((x * x).sum(dim, keepdim=True), min=eps * eps)) for x in (x1, x2))
+    return ((x1 / norm1) * (x2 / norm2)).sum(dim)
+
+
+def cosine_embedding_loss(
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0.0,
+    size_average: None = None,
+    reduce: None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return 1 - cos for pairs that belong together (target 1), max(0, cos - margin) for others (-1).
+
+    Args:
+        input1: (N, D), or (D,).
+        input2: likewise.
+        target: (N,), or a number, of 1 and -1.
+        margin: how similar strangers may be.
+        size_average: PyTorch's former name of a reduction; not supported.
+        reduce: PyTorch's former name of a reduction; not supported.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+
+    Example:
+        >>> import minillm
+        >>> from minillm.nn import functional as F
+        >>> x = minillm.tensor([[1.0, 0.0]])
+        >>> F.cosine_embedding_loss(x, x, minillm.tensor([1]))
+        tensor(0.)
+    """
+    check_old_names("cosine_embedding_loss", size_average, reduce)
+    check_reduction("cosine_embedding_loss", reduction)
+    if target.ndim > 1 or input1.ndim != target.ndim + 1 or input2.ndim != target.ndim + 1:
+        raise OperationError(
+            f"cosine_embedding_loss: got shapes {tuple(input1.shape)} and {tuple(input2.shape)} and a target of "
+            f"shape {tuple(target.shape)}; it needs (N, D), (N, D) and (N,), or (D,), (D,) and a number"
+        )
+    eps = 1e-12  # PyTorch's, under the root
+    dot = (input1 * input2).sum(-1)
+    cos = dot / ops.sqrt(((input1 * input1).sum(-1) + eps) * ((input2 * input2).sum(-1) + eps))
+    losses = ops.where(target == 1, 1 - cos, 0.0)
+    losses = losses + ops.where(target == -1, ops.clamp(cos - margin, min=0), 0.0)
+    return reduced(losses, reduction)
