@@ -30,14 +30,16 @@ class Silent:
 class ProgressBar(Silent):
     """A bar on a terminal, ``step 120/2000 loss 2.31  85k tokens/s``, and a line for each evaluation.
 
-    Where the output is no terminal, the bar is left out and the lines remain.
+    Where the stream is no terminal, the bar is left out and the lines remain.
 
     Args:
-        stream: where to; standard error by default.
+        stream: of the bar; standard error by default.
+        lines: of the lines; standard output by default.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, lines: TextIO | None = None) -> None:
         self._stream = stream if stream is not None else sys.stderr
+        self._lines = lines if lines is not None else sys.stdout
         self._bar: Any = None
         self._average: float | None = None
         self._tokens = 0
@@ -98,7 +100,7 @@ class ProgressBar(Silent):
     def _line(self, text: str) -> None:
         if self._bar is not None and not self._bar.disable:
             self._bar.clear()
-        print(text, file=self._stream, flush=True)
+        print(text, file=self._lines, flush=True)
         if self._bar is not None and not self._bar.disable:
             self._bar.refresh()
 

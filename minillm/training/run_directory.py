@@ -15,6 +15,7 @@ A directory appears whole, with the initial weights, before the first step is tr
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -27,7 +28,7 @@ from typing import Any
 from minillm import nn, viz
 from minillm.backend import fork_rng
 from minillm.data.json_readers import read_json
-from minillm.data.whole_files import write_whole
+from minillm.data.whole_files import disk_full, write_whole
 from minillm.models import LANGUAGE_MODELS
 from minillm.models.weights import load_weights, save_weights
 from minillm.tokenizers import Tokenizer
@@ -60,6 +61,7 @@ class RunInfo:
         text_sha256: of the texts when the run began.
         tokenizer_sha256: of the vocabulary.
         preset: the name of the preset, if any.
+        options: how model and tokenizer were made.
         parent: the run that this one was fine-tuned from, if any.
         version: of minillm.
     """
@@ -72,6 +74,7 @@ class RunInfo:
     text_sha256: str = ""
     tokenizer_sha256: str = ""
     preset: str | None = None
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
     parent: str | None = None
     version: str = dataclasses.field(default_factory=lambda: sys.modules["minillm"].__version__)
 
@@ -81,6 +84,7 @@ class RunInfo:
             "format": FORMAT,
             "version": self.version,
             "preset": self.preset,
+            "options": self.options,
             "parent": self.parent,
             "text": self.text.to_dict(),
             "validation": {"fraction": self.validation_fraction}
@@ -111,6 +115,7 @@ class RunInfo:
                 text_sha256=values["text_sha256"],
                 tokenizer_sha256=values["tokenizer_sha256"],
                 preset=values["preset"],
+                options=dict(values["options"]),
                 parent=values["parent"],
                 version=values["version"],
             )
@@ -161,8 +166,10 @@ class RunDirectory:
             if path.is_dir():  # empty; Windows does not rename onto it
                 path.rmdir()
             os.rename(beside, path)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(beside, ignore_errors=True)
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise disk_full(path, error) from error
             raise
         return cls(path, info)
 

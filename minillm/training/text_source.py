@@ -143,7 +143,8 @@ def _known_characters(tokenizer: Tokenizer) -> set[str] | None:
 
 def _describe_unknown(source: TextSource, strange: collections.Counter[str], known: int) -> str:
     count = strange.total()
-    most = ", ".join(f"{char!r} ({number} times)" for char, number in strange.most_common(5))
+    common = sorted(strange.items(), key=lambda item: (-item[1], item[0]))[:5]
+    most = ", ".join(f"{char!r} ({number} times)" for char, number in common)
     more = f" and {len(strange) - 5} others" if len(strange) > 5 else ""
     return (
         f"{source}: {count:,} of its {known + count:,} characters are not in the tokenizer's vocabulary: "

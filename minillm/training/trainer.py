@@ -141,6 +141,7 @@ class Trainer:
         self.objective = objective
         self.progress = progress if progress is not None else Silent()
         self.validation = validation
+        check_block_size(model, config.block_size)
         # One draw for all batches of a step, so that accumulating equals one large batch.
         self._batches = TokenBatches(tokens, config.block_size, config.batch_size * config.grad_accumulation)
         _check_range(model, tokens, "the training text")
@@ -177,7 +178,8 @@ class Trainer:
             CheckpointError: a checkpoint cannot be written or read.
         """
         self._log = self._open_log()
-        with fork_rng(), closing(self._log), closing(self.progress), StopSignals() as stop:
+        quiet = np.errstate(all="ignore")  # losses and norms are checked each step, with better messages
+        with quiet, fork_rng(), closing(self._log), closing(self.progress), StopSignals() as stop:
             if resume:
                 self._resume()
             else:
@@ -429,6 +431,15 @@ class _Clock:
         now = time.perf_counter()
         self._state.seconds += now - self._last
         self._last = now
+
+
+def check_block_size(model: nn.Module, block_size: int) -> None:
+    """Raise an error if a model cannot read windows of so many tokens."""
+    longest = getattr(model, "max_length", None)
+    if longest is not None and block_size > longest:
+        raise ValueError(
+            f"block_size is {block_size}, and the model reads at most {longest} tokens; give a smaller one"
+        )
 
 
 def _parts(x: Any, y: Any, size: int) -> Iterator[Batch]:

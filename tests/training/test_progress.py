@@ -11,7 +11,7 @@ class Terminal(io.StringIO):
 
 
 def run(stream):
-    bar = ProgressBar(stream)
+    bar = ProgressBar(stream, stream)
     bar.start(2, 10)
     bar.evaluation(2, 3.0, True)
     for loss in (2.5, 2.4, 2.3):
