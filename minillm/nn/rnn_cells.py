@@ -59,7 +59,7 @@ class RNNCellBase(Module):
             init.uniform_(parameter, -bound, bound)
 
     def _step(self, layer: Any, input: Any, states: list[Any], *settings: Any) -> Any:
-        """Return the states after one step, in the form of the input."""
+        """Return the states after one step, in the form of the input; ``settings`` follow the biases."""
         name = type(self).__name__
         if not isinstance(input, Tensor) or input.ndim not in (1, 2) or input.shape[-1] != self.input_size:
             raise OperationError(
@@ -201,5 +201,5 @@ class LSTMCell(RNNCellBase):
         """
         if hx is not None and not (isinstance(hx, (tuple, list)) and len(hx) == 2):
             raise OperationTypeError(f"LSTMCell: got hx of {type(hx).__name__}; it needs a pair (h_0, c_0)")
-        h, c = self._step(LstmLayer, input, [None, None] if hx is None else list(hx))
+        h, c = self._step(LstmLayer, input, [None, None] if hx is None else list(hx), None)
         return h, c

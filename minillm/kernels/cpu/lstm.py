@@ -12,11 +12,13 @@ from __future__ import annotations
 from typing import Any
 
 from minillm.backend import Array, xp_of
-from minillm.kernels.cpu.linear import column_sums
+from minillm.kernels.cpu.half_precision import in_float32
 from minillm.kernels.cpu.repeated_product import RepeatedProduct
+from minillm.kernels.cpu.rows import column_sums
 from minillm.kernels.cpu.steps import steps_of
 
 
+@in_float32
 def lstm_forward(
     x: Array,
     h0: Array,
@@ -52,40 +54,41 @@ def lstm_forward(
     tanh_cs = xp.empty((steps.rows, size), x.dtype)
     product = xp.empty((steps.batch, size), x.dtype)
     recurrent = RepeatedProduct(w_hh.T, steps.batch, len(steps.walk))
-    bias = None if b_ih is None or b_hh is None else b_ih + b_hh
     # sigmoid(a) = tanh(a / 2) / 2 + 1 / 2: one tanh for all gates, and no overflow.
     half = xp.full(4 * size, 0.5, x.dtype)
     half[2 * size : 3 * size] = 1
     shift = 1 - half
     shift[2 * size : 3 * size] = 0
+    # For every row a copy: that is twice as fast as a vector that is broadcast.
+    bias = None if b_ih is None or b_hh is None else xp.tile(b_ih + b_hh, (steps.batch, 1))
+    half, shift = xp.tile(half, (steps.batch, 1)), xp.tile(shift, (steps.batch, 1))
 
-    for tile in steps.tiles(4 * size):
+    for step in steps.walk:
+        rows, n = step.rows, step.size
+        gate = gates[rows]
+        gate += recurrent(steps.before(hs, step))
         if bias is not None:
-            tile_gates = gates[tile.rows]
-            tile_gates += bias
-        for step in tile.steps:
-            rows, n = step.rows, step.size
-            gate = gates[rows]
-            gate += recurrent(steps.before(hs, step))
-            gate *= half
-            xp.tanh(gate, out=gate)
-            gate *= half
-            gate += shift
-            i, f = gate[:, :size], gate[:, size : 2 * size]
-            g, o = gate[:, 2 * size : 3 * size], gate[:, 3 * size :]
-            c, tanh_c, ig = cs_after[rows], tanh_cs[rows], product[:n]
-            xp.multiply(f, steps.before(cs, step), out=c)
-            xp.multiply(i, g, out=ig)
-            c += ig
-            xp.tanh(c, out=tanh_c)
-            if w_hr is None:
-                xp.multiply(o, tanh_c, out=hs_after[rows])
-            else:
-                xp.multiply(o, tanh_c, out=ig)
-                xp.matmul(ig, w_hr.T, out=hs_after[rows])
+            gate += bias[:n]
+        gate *= half[:n]
+        xp.tanh(gate, out=gate)
+        gate *= half[:n]
+        gate += shift[:n]
+        i, f = gate[:, :size], gate[:, size : 2 * size]
+        g, o = gate[:, 2 * size : 3 * size], gate[:, 3 * size :]
+        c, tanh_c, ig = cs_after[rows], tanh_cs[rows], product[:n]
+        xp.multiply(f, steps.before(cs, step), out=c)
+        xp.multiply(i, g, out=ig)
+        c += ig
+        xp.tanh(c, out=tanh_c)
+        if w_hr is None:
+            xp.multiply(o, tanh_c, out=hs_after[rows])
+        else:
+            xp.multiply(o, tanh_c, out=ig)
+            xp.matmul(ig, w_hr.T, out=hs_after[rows])
     return hs_after, steps.final(hs), steps.final(cs), (hs, cs, gates, tanh_cs)
 
 
+@in_float32
 def lstm_backward(
     dy: Array,
     dh_n: Array,

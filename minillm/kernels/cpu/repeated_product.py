@@ -1,11 +1,12 @@
 """Products of a few rows with the same matrix, step after step: the heart of a recurrence.
 
-A step of 32 rows is too small for BLAS to hide how the matrix is read. Two forms were measured (OpenBLAS
-0.3.31, AVX-512, one thread; with two the picture is the same):
+A few rows are too little work for BLAS to hide how it reads the matrix. Two forms were measured (OpenBLAS
+0.3.31, AVX-512, one thread; with two the picture is the same), each with adding y to other rows:
 
-    y = x W      with W in order; fastest while W fits in the cache, up to 1 MB or so;
-    y^T = W^T x^T  for larger ones: 16 rows with 512 x 2048 take 0.67 of the time of the first form, 32 rows
-                 0.75 to 1, with the transposition of y added in; from 128 rows on it no longer pays.
+    y = x W,  W in order      the faster one while W is small, up to 1 MB;
+    y^T = W^T x^T             for a larger W: with 512 x 2048, 16 rows take 0.75 of the time of the first
+                              form and 32 rows about the same, with 2048 x 512 0.69 and 0.75; from 128
+                              rows on it does not pay.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class RepeatedProduct:
 
 
 def in_order(matrix: Array) -> Array:
-    """Return a transposed view in memory of its own: 64 columns at a time, a ninth of the time of all at once."""
+    """Return a transposed view in memory of its own: by 64 columns, a ninth of the time of all at once."""
     out = xp_of(matrix).empty(matrix.shape, matrix.dtype)
     for start in range(0, matrix.shape[1], 64):
         out[:, start : start + 64] = matrix[:, start : start + 64]

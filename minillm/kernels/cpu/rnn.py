@@ -11,11 +11,13 @@ from __future__ import annotations
 from typing import Any
 
 from minillm.backend import Array, xp_of
-from minillm.kernels.cpu.linear import column_sums
+from minillm.kernels.cpu.half_precision import in_float32
 from minillm.kernels.cpu.repeated_product import RepeatedProduct
+from minillm.kernels.cpu.rows import column_sums
 from minillm.kernels.cpu.steps import steps_of
 
 
+@in_float32
 def rnn_forward(
     x: Array,
     h0: Array,
@@ -46,22 +48,22 @@ def rnn_forward(
     hs_after = steps.outputs(hs)
     xp.matmul(x, w_ih.T, out=hs_after)
     recurrent = RepeatedProduct(w_hh.T, steps.batch, len(steps.walk))
-    bias = None if b_ih is None or b_hh is None else b_ih + b_hh
+    # For every row a copy: that is twice as fast as a vector that is broadcast.
+    bias = None if b_ih is None or b_hh is None else xp.tile(b_ih + b_hh, (steps.batch, 1))
 
-    for tile in steps.tiles(h0.shape[1]):
+    for step in steps.walk:
+        h = hs_after[step.rows]
+        h += recurrent(steps.before(hs, step))
         if bias is not None:
-            tile_hs = hs_after[tile.rows]
-            tile_hs += bias
-        for step in tile.steps:
-            h = hs_after[step.rows]
-            h += recurrent(steps.before(hs, step))
-            if nonlinearity == "tanh":
-                xp.tanh(h, out=h)
-            else:
-                xp.maximum(h, 0, out=h)
+            h += bias[: step.size]
+        if nonlinearity == "tanh":
+            xp.tanh(h, out=h)
+        else:
+            xp.maximum(h, 0, out=h)
     return hs_after, steps.final(hs), (hs,)
 
 
+@in_float32
 def rnn_backward(
     dy: Array,
     dh_n: Array,

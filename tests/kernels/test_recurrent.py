@@ -1,0 +1,242 @@
+"""The recurrent kernels: fused equals the step-by-step formula, however the batch and the tiles are cut."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minillm
+from minillm import ops
+from minillm.autograd import grad, gradcheck, gradgradcheck
+from minillm.kernels.cpu import repeated_product, steps
+from minillm.kernels.cpu.repeated_product import RepeatedProduct, in_order
+from minillm.kernels.cpu.steps import Steps, steps_of
+from minillm.nn.functional.recurrent import GruLayer, LstmLayer, RnnLayer
+
+BATCHES = {
+    "equal": (3, 3, 3, 3),
+    "one step": (4,),
+    "one sequence": (1, 1, 1),
+    "packed": (5, 5, 3, 1, 1),
+    "all but one end": (4, 1, 1),
+}
+INPUT, HIDDEN, PROJ = 3, 4, 2
+
+
+def draw(*shape: int) -> minillm.Tensor:
+    return (ops.randn(*shape, dtype="float64") * 0.5).requires_grad_()
+
+
+def rnn_case(sizes: tuple[int, ...], reverse: bool, nonlinearity: str = "tanh", bias: bool = True):
+    biases = [draw(HIDDEN), draw(HIDDEN)] if bias else [None, None]
+    x, h0 = draw(sum(sizes), INPUT), draw(sizes[0], HIDDEN)
+    weights = [draw(HIDDEN, INPUT), draw(HIDDEN, HIDDEN)]
+    return RnnLayer, [x, h0, *weights, *biases, nonlinearity, sizes, reverse]
+
+
+def gru_case(sizes: tuple[int, ...], reverse: bool, bias: bool = True):
+    biases = [draw(3 * HIDDEN), draw(3 * HIDDEN)] if bias else [None, None]
+    x, h0 = draw(sum(sizes), INPUT), draw(sizes[0], HIDDEN)
+    weights = [draw(3 * HIDDEN, INPUT), draw(3 * HIDDEN, HIDDEN)]
+    return GruLayer, [x, h0, *weights, *biases, sizes, reverse]
+
+
+def lstm_case(sizes: tuple[int, ...], reverse: bool, bias: bool = True, proj: bool = False):
+    features = PROJ if proj else HIDDEN
+    biases = [draw(4 * HIDDEN), draw(4 * HIDDEN)] if bias else [None, None]
+    x, h0, c0 = draw(sum(sizes), INPUT), draw(sizes[0], features), draw(sizes[0], HIDDEN)
+    weights = [draw(4 * HIDDEN, INPUT), draw(4 * HIDDEN, features)]
+    w_hr = draw(PROJ, HIDDEN) if proj else None
+    return LstmLayer, [x, h0, c0, *weights, *biases, w_hr, sizes, reverse]
+
+
+CASES = {
+    "rnn": rnn_case,
+    "rnn relu": lambda *args: rnn_case(*args, nonlinearity="relu"),
+    "rnn no bias": lambda *args: rnn_case(*args, bias=False),
+    "gru": gru_case,
+    "gru no bias": lambda *args: gru_case(*args, bias=False),
+    "lstm": lstm_case,
+    "lstm no bias": lambda *args: lstm_case(*args, bias=False),
+    "lstm proj": lambda *args: lstm_case(*args, proj=True),
+}
+
+
+def assert_close(actual, expected) -> None:
+    for a, b in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(a.numpy(force=True), b.numpy(force=True), rtol=1e-9, atol=1e-11)
+
+
+def assert_fused_is_composite(case, sizes: tuple[int, ...], reverse: bool) -> None:
+    layer, arguments = case(sizes, reverse)
+    inputs = [a for a in arguments if isinstance(a, minillm.Tensor)]
+    fused, plain = layer.apply(*arguments), layer.composite(*arguments)
+    assert_close(fused, plain)
+    dys = [ops.randn(*y.shape, dtype="float64") for y in fused]
+    assert_close(grad(list(fused), inputs, dys), grad(list(plain), inputs, dys))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("sizes", BATCHES.values(), ids=BATCHES)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_fused_is_composite(device, case, sizes, reverse):
+    assert_fused_is_composite(case, sizes, reverse)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("sizes", [(3,) * 12, (5, 5, 3, 3, 2, 2, 2, 2, 1)])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_fused_is_composite_with_swapped_products_and_small_tiles(
+    device, monkeypatch, case, sizes, reverse
+):
+    monkeypatch.setattr(repeated_product, "LARGE", 0)
+    monkeypatch.setattr(steps, "TILE", 60)
+    steps_of.cache_clear()
+    assert_fused_is_composite(case, sizes, reverse)
+    steps_of.cache_clear()
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_derivatives_agree_with_differences(case):
+    layer, arguments = case((2, 2, 1), True)
+    inputs = [a for a in arguments if isinstance(a, minillm.Tensor)]
+
+    def function(*inputs):
+        given = iter(inputs)
+        return layer.apply(*(next(given) if isinstance(a, minillm.Tensor) else a for a in arguments))
+
+    assert gradcheck(function, inputs, fast_mode=True)
+    assert gradgradcheck(function, inputs, fast_mode=True)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_only_what_is_asked_for_is_computed(case):
+    """With every input but one frozen, the gradient of that one is the same."""
+    layer, arguments = case((2, 2), False)
+    inputs = [a for a in arguments if isinstance(a, minillm.Tensor)]
+    all_gradients = grad(layer.apply(*arguments)[0].sum(), inputs, allow_unused=True)
+    for wanted, expected in zip(inputs, all_gradients, strict=True):
+        frozen = [a if a is wanted else getattr(a, "detach", lambda a=a: a)() for a in arguments]
+        assert_close(grad(layer.apply(*frozen)[0].sum(), wanted), [expected])
+
+
+def test_a_second_walk_over_a_kept_graph_gives_the_same(device):
+    layer, arguments = lstm_case((3, 2), False)
+    y = layer.apply(*arguments)[0].sum()
+    first = grad(y, arguments[:2], retain_graph=True)
+    assert_close(grad(y, arguments[:2]), first)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_float16_is_computed_in_float32(case):
+    layer, arguments = case((3, 3, 2), False)
+    single = [a.detach().float().requires_grad_() if hasattr(a, "array") else a for a in arguments]
+    half = [a.detach().half().requires_grad_() if hasattr(a, "array") else a for a in arguments]
+    results = layer.apply(*half)
+    for y16, y32 in zip(results, layer.apply(*single), strict=True):
+        assert y16.dtype == minillm.float16
+        np.testing.assert_allclose(y16.detach().float().numpy(), y32.detach().numpy(), atol=5e-3)
+    gradient16 = grad(results[0].sum(), half[0])[0]
+    gradient32 = grad(layer.apply(*single)[0].sum(), single[0])[0]
+    assert gradient16.dtype == minillm.float16
+    np.testing.assert_allclose(gradient16.float().numpy(), gradient32.numpy(), atol=1e-2)
+
+
+def test_saturated_gates_stay_finite():
+    """Activations of +-1e4 are 0 and 1, without a warning about an overflow."""
+    layer, arguments = lstm_case((2, 2), False)
+    arguments[0] = (arguments[0].detach().float() * 1e6).requires_grad_()
+    arguments = [a.detach().float() if hasattr(a, "array") and i else a for i, a in enumerate(arguments)]
+    y = layer.apply(*arguments)[0]
+    assert np.isfinite(y.detach().numpy()).all()
+    assert np.isfinite(grad(y.sum(), arguments[0])[0].numpy()).all()
+
+
+# -- the steps of a packed batch ------------------------------------------------------------------------
+
+
+lengths = st.lists(st.integers(1, 6), min_size=1, max_size=6).map(lambda n: sorted(n, reverse=True))
+
+
+def sizes_of(lengths: list[int]) -> tuple[int, ...]:
+    return tuple(sum(n > t for n in lengths) for t in range(lengths[0]))
+
+
+@given(lengths, st.booleans())
+def test_states_before_and_after_each_step(lengths, reverse):
+    """Row by row: what stands before step t of sequence b is its state of the step walked just before."""
+    sizes = sizes_of(lengths)
+    walked = Steps(sizes, reverse)
+    starts = [0, *itertools.accumulate(sizes)]
+    initial = -1.0 - np.arange(len(lengths))[:, None]
+    states = walked.buffer(initial)
+    walked.outputs(states)[:] = np.arange(sum(sizes))[:, None]  # each row holds its own number
+
+    def expected(t: int, b: int) -> float:
+        before = t + 1 if reverse else t - 1
+        return starts[before] + b if 0 <= before < lengths[b] else initial[b, 0]
+
+    for step in walked.walk:
+        t = starts.index(step.rows.start)
+        assert walked.before(states, step)[:, 0].tolist() == [expected(t, b) for b in range(step.size)]
+    everything = [expected(t, b) for t, n in enumerate(sizes) for b in range(n)]
+    assert walked.all_before(states)[:, 0].tolist() == everything
+    last = [starts[0 if reverse else n - 1] + b for b, n in enumerate(lengths)]
+    assert walked.final(states)[:, 0].tolist() == last
+    assert not np.shares_memory(walked.final(states), states)
+
+
+@given(lengths, st.booleans(), st.integers(1, 40))
+def test_tiles_hold_every_step_once_in_order(lengths, reverse, width):
+    walked = Steps(sizes_of(lengths), reverse)
+    steps_before, steps.TILE = steps.TILE, 100
+    try:
+        tiles = walked.tiles(width)
+    finally:
+        steps.TILE = steps_before
+    assert [step for tile in tiles for step in tile.steps] == list(walked.walk)
+    for tile in tiles:
+        rows = sorted(i for step in tile.steps for i in range(step.rows.start, step.rows.stop))
+        assert rows == list(range(tile.rows.start, tile.rows.stop))
+        assert len(rows) * width <= 100 or len(tile.steps) == 1
+    assert walked.tiles(width) is tiles
+
+
+def test_equal_lengths_copy_nothing():
+    for reverse in (False, True):
+        walked = steps_of((2, 2, 2), reverse)
+        states = walked.buffer(np.zeros((2, 3)))
+        assert np.shares_memory(walked.all_before(states), states)
+        assert all(np.shares_memory(walked.before(states, step), states) for step in walked.walk)
+    assert steps_of((2, 2, 2), True) is walked
+
+
+@pytest.mark.parametrize("large", [0, 10**9])
+@pytest.mark.parametrize("contiguous", [True, False])
+@pytest.mark.parametrize("times", [1, 20])
+def test_repeated_product(device, monkeypatch, large, contiguous, times):
+    monkeypatch.setattr(repeated_product, "LARGE", large)
+    weight = ops.randn(70, 130, dtype="float64").array
+    weight = weight if contiguous else weight.T.copy().T
+    product = RepeatedProduct(weight, 5, times)
+    for n in (5, 3, 1):
+        x = ops.randn(n, 70, dtype="float64").array
+        np.testing.assert_allclose(to_host(product(x)), to_host(x) @ to_host(weight))
+        out = ops.zeros(n, 130, dtype="float64").array
+        product.write(x, out)
+        np.testing.assert_allclose(to_host(out), to_host(x) @ to_host(weight))
+
+
+def to_host(array):
+    return minillm.Tensor(array).numpy(force=True)
+
+
+def test_in_order_is_a_contiguous_copy():
+    matrix = np.arange(200.0).reshape(100, 2).T
+    copy = in_order(matrix)
+    assert copy.flags.c_contiguous
+    np.testing.assert_array_equal(copy, matrix)
