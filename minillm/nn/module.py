@@ -6,50 +6,19 @@ and errors raised inside a module say them.
 
 from __future__ import annotations
 
-import itertools
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from minillm.autograd import no_grad
 from minillm.autograd.errors import OperationError
-from minillm.backend import Array, is_array
+from minillm.nn.hooks import ForwardHooks, RemovableHandle
+from minillm.nn.state_dict import HasState, IncompatibleKeys, StateDictError, StateHooks
 from minillm.ops import Parameter, Tensor
 
-_next_handle = itertools.count().__next__
 M = TypeVar("M", bound="Module")
 
 
-class IncompatibleKeys(NamedTuple):
-    """What ``load_state_dict(strict=False)`` could not match."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
-class StateDictError(OperationError):
-    """A state dict does not fit the module."""
-
-
-class RemovableHandle:
-    """Takes a hook away again."""
-
-    def __init__(self, hooks: dict[int, Any]) -> None:
-        self._hooks = hooks
-        self.id = _next_handle()
-
-    def remove(self) -> None:
-        """Take the hook away; a second call does nothing."""
-        self._hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
-
-
-class Module:
+class Module(HasState):
     """Base of all parts of networks.
 
     Set parameters and modules as attributes in ``__init__`` (after ``super().__init__()``), and write
@@ -80,52 +49,59 @@ class Module:
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
+    _call_hooks: ForwardHooks | None = None
+    _state_hooks: StateHooks | None = None
 
     def __init__(self) -> None:
-        fill = super().__setattr__
-        fill("training", True)
-        fill("_parameters", {})
-        fill("_buffers", {})
-        fill("_modules", {})
-        fill("_transient_buffers", set())
-        fill("_forward_hooks", {})
-        fill("_forward_pre_hooks", {})
+        self.__dict__.update(
+            training=True,
+            _parameters={},
+            _buffers={},
+            _modules={},
+            _transient_buffers=set(),
+        )
 
     # -- attributes ---------------------------------------------------------------------------------
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if "_modules" not in self.__dict__ and isinstance(value, (Parameter, Module)):
-            raise AttributeError(
-                f"{type(self).__name__}: call super().__init__() before setting the attribute {name!r}"
-            )
-        if isinstance(value, Parameter):
-            self._take(name, self._parameters, value)
-        elif isinstance(value, Module):
-            self._take(name, self._modules, value)
-        elif name in self.__dict__.get("_parameters", ()):
-            if value is not None:
-                raise TypeError(
-                    f"{type(self).__name__}.{name} is a parameter; it can be set to a Parameter or None, "
-                    f"not to {type(value).__name__}"
-                )
-            self._parameters[name] = None
-        elif name in self.__dict__.get("_buffers", ()) and (value is None or isinstance(value, Tensor)):
-            self._buffers[name] = value
-        elif name in self.__dict__.get("_modules", ()) and value is None:
-            self._modules[name] = None
-        else:
-            super().__setattr__(name, value)
+    # Parameters, buffers and modules stand in their dicts, by which the tree is walked, and beside them in
+    # the __dict__ of the instance, where Python finds them ten times faster than by __getattr__.
 
-    def _take(self, name: str, into: Any, value: Any) -> None:
-        """Register a parameter or a module under ``name``, and nothing else there."""
-        for place in (self.__dict__, self._parameters, self._buffers, self._modules):
-            if place is not into:
-                place.pop(name, None)
-        into[name] = value
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, (Parameter, Module)):
+            if "_modules" not in self.__dict__:
+                raise AttributeError(
+                    f"{type(self).__name__}: call super().__init__() before setting the attribute {name!r}"
+                )
+            self._put_member(self._parameters if isinstance(value, Parameter) else self._modules, name, value)
+            return
+        for place, kind, wanted in (
+            ("_parameters", "parameter", Parameter),
+            ("_buffers", "buffer", Tensor),
+            ("_modules", "module", Module),
+        ):
+            members = self.__dict__.get(place)
+            if members is not None and name in members:
+                if value is not None and not isinstance(value, wanted):
+                    raise TypeError(
+                        f"{type(self).__name__}.{name} is a {kind}; it can be set to a {wanted.__name__} or "
+                        f"None, not to {type(value).__name__}"
+                    )
+                self._put_member(members, name, value)
+                return
+        object.__setattr__(self, name, value)
+
+    def _put_member(self, place: dict[str, Any], name: str, value: Any) -> None:
+        """Register a parameter, a buffer or a module under ``name``, and nothing else there."""
+        for other in (self._parameters, self._buffers, self._modules):
+            if other is not place:
+                other.pop(name, None)
+        place[name] = value
+        self.__dict__[name] = value
 
     def __getattr__(self, name: str) -> Any:
-        # Reached only where the ordinary look-up found nothing.
-        for place in ("_parameters", "_modules", "_buffers"):
+        # Reached only where the ordinary look-up found nothing: for what was put into a dict directly, or
+        # where a subclass has a property that failed.
+        for place in ("_parameters", "_buffers", "_modules"):
             members = self.__dict__.get(place)
             if members is not None and name in members:
                 return members[name]
@@ -135,18 +111,21 @@ class Module:
         for place in (self._parameters, self._buffers, self._modules):
             if name in place:
                 del place[name]
+                self.__dict__.pop(name, None)
                 return
-        super().__delattr__(name)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})
+        object.__delattr__(self, name)
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Add a parameter, or None to keep its place."""
-        if param is not None and not isinstance(param, Parameter):
-            raise TypeError(f"register_parameter: got {type(param).__name__}; it needs a Parameter or None")
-        self._check_name("register_parameter", name)
-        self._parameters[name] = param
+        """Add a parameter, or None to keep its place.
+
+        Example:
+            >>> import minillm
+            >>> module = minillm.nn.Module()
+            >>> module.register_parameter("scale", minillm.nn.Parameter(minillm.ones(2)))
+            >>> module.scale.shape
+            (2,)
+        """
+        self._register_member("register_parameter", self._parameters, name, param, Parameter)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Add a tensor that is part of the state but is not trained.
@@ -155,29 +134,31 @@ class Module:
             name: the attribute.
             tensor: the value, or None to keep its place.
             persistent: whether it goes into the ``state_dict``.
+
+        Example:
+            >>> import minillm
+            >>> module = minillm.nn.Module()
+            >>> module.register_buffer("mask", minillm.ones(2))
+            >>> list(module.state_dict())
+            ['mask']
         """
-        if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(f"register_buffer: got {type(tensor).__name__}; it needs a Tensor or None")
-        self._check_name("register_buffer", name)
-        self._buffers[name] = tensor
+        self._register_member("register_buffer", self._buffers, name, tensor, Tensor)
         (self._transient_buffers.discard if persistent else self._transient_buffers.add)(name)
 
     def register_module(self, name: str, module: Module | None) -> None:
         """Add a module, or None to keep its place."""
-        if module is not None and not isinstance(module, Module):
-            raise TypeError(f"add_module: got {type(module).__name__}; it needs a Module or None")
-        self._check_name("add_module", name)
-        self._modules[name] = module
+        self._register_member("add_module", self._modules, name, module, Module)
 
     add_module = register_module
 
-    def _check_name(self, operation: str, name: str) -> None:
-        if not name or "." in name:
+    def _register_member(self, operation: str, place: dict[str, Any], name: Any, value: Any, wanted: type) -> None:
+        if value is not None and not isinstance(value, wanted):
+            raise TypeError(f"{operation}: got {type(value).__name__}; it needs a {wanted.__name__} or None")
+        if not isinstance(name, str) or not name or "." in name:
             raise KeyError(f"{operation}: got the name {name!r}; it needs a string without dots, not empty")
-        if hasattr(self, name) and not any(
-            name in place for place in (self._parameters, self._buffers, self._modules)
-        ):
+        if hasattr(self, name) and name not in place:
             raise KeyError(f"{operation}: {type(self).__name__} has an attribute {name!r} already")
+        self._put_member(place, name, value)
 
     # -- calling ------------------------------------------------------------------------------------
 
@@ -187,24 +168,12 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            if not self._forward_hooks and not self._forward_pre_hooks:
+            if self._call_hooks is None:
                 return self.forward(*args, **kwargs)
-            return self._call_with_hooks(args, kwargs)
+            return self._call_hooks.call(self, args, kwargs)
         except OperationError as error:
             self._add_path(error)
             raise
-
-    def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        for hook in list(self._forward_pre_hooks.values()):
-            result = hook(self, args)
-            if result is not None:
-                args = result if isinstance(result, tuple) else (result,)
-        output = self.forward(*args, **kwargs)
-        for hook in list(self._forward_hooks.values()):
-            result = hook(self, args, output)
-            if result is not None:
-                output = result
-        return output
 
     def _add_path(self, error: OperationError) -> None:
         """Put this module before the path of the module inside it that raised the error."""
@@ -217,17 +186,70 @@ class Module:
             name = f"{name}.{child}" + (f".{inner}" if inner else "")
         error.module, error.module_path = self, name
 
-    def register_forward_hook(self, hook: Callable[[Any, Any, Any], Any]) -> RemovableHandle:
-        """Call ``hook(module, args, output)`` after each forward; it may return another output."""
-        handle = RemovableHandle(self._forward_hooks)
-        self._forward_hooks[handle.id] = hook
-        return handle
+    def _hooks_of_call(self) -> ForwardHooks:
+        if self._call_hooks is None:
+            self._call_hooks = ForwardHooks()
+        return self._call_hooks
 
-    def register_forward_pre_hook(self, hook: Callable[[Any, Any], Any]) -> RemovableHandle:
-        """Call ``hook(module, args)`` before each forward; it may return other arguments."""
-        handle = RemovableHandle(self._forward_pre_hooks)
-        self._forward_pre_hooks[handle.id] = hook
-        return handle
+    def register_forward_hook(
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> RemovableHandle:
+        """Call ``hook(module, args, output)`` after each forward; it may return another output.
+
+        Args:
+            hook: the function.
+            prepend: call it before the hooks that are there.
+            with_kwargs: call ``hook(module, args, kwargs, output)`` instead.
+            always_call: call it even where forward raises an error, with None for the output.
+
+        Example:
+            >>> import minillm
+            >>> layer = minillm.nn.Linear(2, 3)
+            >>> handle = layer.register_forward_hook(lambda module, args, output: print(output.shape))
+            >>> _ = layer(minillm.ones(4, 2))
+            (4, 3)
+            >>> handle.remove()
+        """
+        after = self._call_hooks_of_call().after
+        return RemovableHandle(after, (hook, with_kwargs, always_call), prepend)
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args)`` before each forward; it may return other arguments.
+
+        Args:
+            hook: the function.
+            prepend: call it before the hooks that are there.
+            with_kwargs: call ``hook(module, args, kwargs)`` instead, which may return (args, kwargs).
+        """
+        return RemovableHandle(self._call_hooks_of_call().before, (hook, with_kwargs), prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are known.
+
+        Both are tuples with a gradient, or None, for each positional argument and each output. The hook may
+        return other gradients of the inputs.
+
+        Example:
+            >>> import minillm
+            >>> layer = minillm.nn.Linear(2, 3)
+            >>> _ = layer.register_full_backward_hook(lambda module, dx, dy: print(dy[0].tolist()))
+            >>> layer(minillm.ones(1, 2)).sum().backward()
+            [[1.0, 1.0, 1.0]]
+        """
+        return RemovableHandle(self._call_hooks_of_call().after_backward, hook, prepend)
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, grad_output)`` before the module's backward; it may return another grad_output."""
+        return RemovableHandle(self._call_hooks_of_call().before_backward, hook, prepend)
 
     # -- walking ------------------------------------------------------------------------------------
 
@@ -318,98 +340,20 @@ class Module:
             raise AttributeError(f"{type(self).__name__} has no parameter {target!r}")
         return parameter
 
+    def get_buffer(self, target: str) -> Tensor:
+        """Return the buffer at a path."""
+        path, _, name = target.rpartition(".")
+        buffer = self.get_submodule(path)._buffers.get(name)
+        if buffer is None:
+            raise AttributeError(f"{type(self).__name__} has no buffer {target!r}")
+        return buffer
+
     def apply(self: M, fn: Callable[[Module], Any]) -> M:
         """Call ``fn`` on every module inside, and on this one last."""
         for child in self.children():
             child.apply(fn)
         fn(self)
         return self
-
-    # -- state --------------------------------------------------------------------------------------
-
-    def state_dict(self, prefix: str = "", keep_vars: bool = False) -> OrderedDict[str, Tensor]:
-        """Return the parameters and persistent buffers by path; they share the module's memory.
-
-        Args:
-            prefix: put before each path.
-            keep_vars: give the parameters themselves, not tensors outside of the graph.
-
-        Example:
-            >>> from minillm import nn
-            >>> list(nn.Linear(2, 3).state_dict())
-            ['weight', 'bias']
-        """
-        state: OrderedDict[str, Tensor] = OrderedDict()
-        for path, module in self.named_modules(remove_duplicate=False):
-            for name, value in self._own_state(module):
-                full = prefix + (f"{path}.{name}" if path else name)
-                state[full] = value if keep_vars else value.detach()
-        return state
-
-    @staticmethod
-    def _own_state(module: Module) -> Iterator[tuple[str, Any]]:
-        for name, parameter in module._parameters.items():
-            if parameter is not None:
-                yield name, parameter
-        for name, buffer in module._buffers.items():
-            if buffer is not None and name not in module._transient_buffers:
-                yield name, buffer
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> IncompatibleKeys:
-        """Copy parameters and buffers from a state dict, by path.
-
-        Args:
-            state_dict: tensors or arrays by path.
-            strict: raise an error for missing and unexpected names, instead of returning them.
-            assign: take over the arrays themselves, with their dtype, instead of copying the values.
-
-        Raises:
-            StateDictError: names that are missing or unexpected, or shapes that differ; nothing has been
-                changed then.
-
-        Example:
-            >>> from minillm import nn
-            >>> a, b = nn.Linear(2, 3), nn.Linear(2, 3)
-            >>> a.load_state_dict(b.state_dict())
-            IncompatibleKeys(missing_keys=[], unexpected_keys=[])
-        """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(f"load_state_dict: got {type(state_dict).__name__}; it needs a mapping of names")
-        own = self.state_dict(keep_vars=True)
-        missing = [name for name in own if name not in state_dict]
-        unexpected = [name for name in state_dict if name not in own]
-        problems = []
-        if strict and missing:
-            problems.append(f"missing: {', '.join(missing)}")
-        if strict and unexpected:
-            problems.append(f"unexpected: {', '.join(unexpected)}")
-        arrays: dict[str, Array] = {}
-        for name, target in own.items():
-            if name not in state_dict:
-                continue
-            value = state_dict[name]
-            array = value.array if isinstance(value, Tensor) else value
-            if not is_array(array):
-                problems.append(f"{name}: got {type(value).__name__}, which is no tensor")
-            elif tuple(array.shape) != target.shape:
-                problems.append(f"{name}: got shape {tuple(array.shape)}, the module has {target.shape}")
-            else:
-                arrays[name] = array
-        if problems:
-            raise StateDictError(
-                f"load_state_dict: the state does not fit {type(self).__name__}:\n  " + "\n  ".join(problems)
-            )
-        with no_grad():
-            for name, array in arrays.items():
-                target = own[name]
-                source = Tensor(array)
-                if assign:
-                    target.data = source.to(target.device)
-                else:
-                    target.copy_(source)
-        return IncompatibleKeys(missing, unexpected)
 
     # -- modes and places ---------------------------------------------------------------------------
 
@@ -488,12 +432,27 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        lines = []
-        for name, module in self._modules.items():
-            lines.append(f"({name}): " + repr(module).replace("\n", "\n  "))
+        lines = [self.extra_repr()] if self.extra_repr() else []
+        for names, text in _runs([(name, repr(module)) for name, module in self._modules.items()]):
+            times = f"{len(names)} x " if len(names) > 1 else ""
+            name = f"{names[0]}-{names[-1]}" if times else names[0]
+            lines.append(f"({name}): {times}{text}".replace("\n", "\n  "))
         count = self.num_parameters()
         tail = f"  # {count:,} parameters" if count else ""
-        if not lines:
+        if not self._modules:
             return f"{type(self).__name__}({self.extra_repr()}){tail}"
-        first = [self.extra_repr()] if self.extra_repr() else []
-        return f"{type(self).__name__}(\n  " + "\n  ".join(first + lines) + f"\n){tail}"
+        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + f"\n){tail}"
+
+
+def _runs(items: list[tuple[str, str]]) -> list[tuple[list[str], str]]:
+    """Put neighbours with numbers for names and equal texts together, as in ``(0-11): 12 x Block``."""
+    runs: list[tuple[list[str], str]] = []
+    for name, text in items:
+        if runs and runs[-1][1] == text and name.isdecimal() and runs[-1][0][-1].isdecimal():
+            runs[-1][0].append(name)
+        else:
+            runs.append(([name], text))
+    return runs
+
+
+__all__ = ["IncompatibleKeys", "Module", "RemovableHandle", "StateDictError"]

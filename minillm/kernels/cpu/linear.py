@@ -23,13 +23,19 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Array:
     Returns:
         (..., out), in a buffer of its own.
     """
-    if x.dtype.itemsize == 2:  # NumPy multiplies float16 by hand, and adds up in float16
-        wide = linear(_wide(x), _wide(weight), None if bias is None else _wide(bias))
-        return wide.astype(x.dtype)
-    y = as_matrix(x).dot(weight.T)
+    if x.ndim != 2 or x.dtype.itemsize == 2:
+        return _linear_of_any(x, weight, bias)
+    y = x.dot(weight.T)
     if bias is not None:
         y += bias
-    return y if x.ndim == 2 else y.reshape((*x.shape[:-1], weight.shape[0]))
+    return y
+
+
+def _linear_of_any(x: Array, weight: Array, bias: Array | None) -> Array:
+    """Return the same for any number of dimensions, and for float16."""
+    if x.dtype.itemsize == 2:  # NumPy multiplies float16 by hand, and adds up in float16
+        return linear(_wide(x), _wide(weight), None if bias is None else _wide(bias)).astype(x.dtype)
+    return linear(as_matrix(x), weight, bias).reshape((*x.shape[:-1], weight.shape[0]))
 
 
 def linear_backward(

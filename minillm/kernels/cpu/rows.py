@@ -6,6 +6,7 @@ each row: three to five times faster for rows of 128 to 768.
 
 from __future__ import annotations
 
+import functools
 from types import TracebackType
 from typing import Any
 
@@ -40,14 +41,26 @@ class whole_rows:
         np.setbufsize(self._before)
 
 
+@functools.lru_cache(maxsize=64)
+def _ones_on_host(size: int, dtype: Any) -> Array:
+    ones = np.ones(size, dtype)
+    ones.flags.writeable = False
+    return ones
+
+
+def ones_for(x: Array, size: int) -> Array:
+    """Return a vector of ones of the dtype and on the device of x, which must not be written to."""
+    return _ones_on_host(size, x.dtype) if type(x) is np.ndarray else xp_of(x).ones(size, x.dtype)
+
+
 def column_sums(x: Array) -> Array:
     """Return the sum of each column of a matrix (n, m), as (m,)."""
-    return xp_of(x).ones(x.shape[0], x.dtype).dot(x)
+    return ones_for(x, x.shape[0]).dot(x)
 
 
 def row_sums(x: Array) -> Array:
     """Return the sum of each row of a matrix (n, m), as (n,)."""
-    return x.dot(xp_of(x).ones(x.shape[1], x.dtype))
+    return x.dot(ones_for(x, x.shape[1]))
 
 
 def row_dots(x: Array, y: Array) -> Array:

@@ -41,15 +41,18 @@ class Linear(Function):
         return None
 
     def forward(self, x: Array, weight: Array, bias: Array | None) -> Array:
-        if x.dtype != weight.dtype or (bias is not None and bias.shape != weight.shape[:1]):
-            raise ValueError("the arguments do not fit")
-        edges = self.edges
-        self.save_for_backward(x if edges[1] is not None else None, weight if edges[0] is not None else None)
+        dtype = x.dtype
+        if dtype is not weight.dtype and dtype != weight.dtype:
+            raise TypeError("the dtypes differ")
+        if bias is not None and (len(bias) != len(weight) or bias.dtype != dtype):
+            raise ValueError("the bias does not fit")
+        on_x, on_weight, _ = self.edges
+        self.saved = (None if on_weight is None else x, None if on_x is None else weight)
         return kernels_of(x).linear(x, weight, bias)
 
     def backward(self, dy: Array) -> Any:
         x, weight = self.saved
-        return kernels_of(dy).linear_backward(dy, x, weight, self.edges[2] is not None)
+        return kernels_of(dy).linear_backward(dy, x, weight, self.needs(2))
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -72,7 +75,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         >>> F.linear(minillm.ones(1, 2), minillm.tensor([[1.0, 2.0]]), minillm.tensor([0.5]))
         tensor([[3.5000]])
     """
-    if getattr(weight, "ndim", 2) == 1:
+    if getattr(weight, "array", weight).ndim == 1:
         y = input @ weight
         return y if bias is None else y + bias
     return Linear.apply(input, weight, bias)

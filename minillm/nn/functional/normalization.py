@@ -39,19 +39,23 @@ class LayerNorm(Function):
     composite = layer_norm_composite
 
     def forward(self, x: Array, weight: Any, bias: Any, ndim: int, eps: float) -> Array:
-        rows, w, b = _as_rows(x, ndim), _as_vector(weight), _as_vector(bias)
-        y, mean, rstd = kernels_of(x).layer_norm(rows, w, b, eps)
-        self.save_for_backward(rows, w, mean, rstd)
-        self.shape, self.ndim = x.shape, ndim
+        y, mean, rstd = kernels_of(x).layer_norm(_as_rows(x, ndim), _as_vector(weight), _as_vector(bias), eps)
+        self.save_for_backward(x, weight, mean, rstd)
+        self.ndim = ndim
         return _shaped(y, x.shape)
 
     def backward(self, dy: Array) -> Any:
         x, weight, mean, rstd = self.saved
         dx, dweight, dbias = kernels_of(dy).layer_norm_backward(
-            _shaped(dy, x.shape), x, weight, mean, rstd, self.needs(1) or self.needs(2)
+            _as_rows(dy, self.ndim),
+            _as_rows(x, self.ndim),
+            _as_vector(weight),
+            mean,
+            rstd,
+            self.needs(1) or self.needs(2),
         )
-        inner = self.shape[len(self.shape) - self.ndim :]
-        return _shaped(dx, self.shape), _shaped(dweight, inner), _shaped(dbias, inner)
+        inner = x.shape[x.ndim - self.ndim :]
+        return _shaped(dx, x.shape), _shaped(dweight, inner), _shaped(dbias, inner)
 
 
 def rms_norm_composite(x: Any, weight: Any, ndim: int, eps: float) -> Any:
@@ -66,16 +70,17 @@ class RMSNorm(Function):
     composite = rms_norm_composite
 
     def forward(self, x: Array, weight: Any, ndim: int, eps: float) -> Array:
-        rows, w = _as_rows(x, ndim), _as_vector(weight)
-        y, rstd = kernels_of(x).rms_norm(rows, w, eps)
-        self.save_for_backward(rows, w, rstd)
-        self.shape, self.ndim = x.shape, ndim
+        y, rstd = kernels_of(x).rms_norm(_as_rows(x, ndim), _as_vector(weight), eps)
+        self.save_for_backward(x, weight, rstd)
+        self.ndim = ndim
         return _shaped(y, x.shape)
 
     def backward(self, dy: Array) -> Any:
         x, weight, rstd = self.saved
-        dx, dweight = kernels_of(dy).rms_norm_backward(_shaped(dy, x.shape), x, weight, rstd, self.needs(1))
-        return _shaped(dx, self.shape), _shaped(dweight, self.shape[len(self.shape) - self.ndim :])
+        dx, dweight = kernels_of(dy).rms_norm_backward(
+            _as_rows(dy, self.ndim), _as_rows(x, self.ndim), _as_vector(weight), rstd, self.needs(1)
+        )
+        return _shaped(dx, x.shape), _shaped(dweight, x.shape[x.ndim - self.ndim :])
 
 
 def _as_rows(x: Array, ndim: int) -> Array:
