@@ -20,35 +20,72 @@ from minillm.nn.activation import (
 from minillm.nn.container import ModuleDict, ModuleList, ParameterList, Sequential
 from minillm.nn.dropout import Dropout
 from minillm.nn.embedding import Embedding
+from minillm.nn.gru import GRU
 from minillm.nn.linear import Flatten, Identity, Linear
+from minillm.nn.loss import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CosineEmbeddingLoss,
+    CosineSimilarity,
+    CrossEntropyLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
+from minillm.nn.lstm import LSTM
 from minillm.nn.module import Module
 from minillm.nn.normalization import BatchNorm1d, LayerNorm, RMSNorm
+from minillm.nn.recurrent import RNNBase
+from minillm.nn.rnn import RNN
+from minillm.nn.rnn_cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from minillm.ops import Parameter
 
 __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
+    "BCELoss",
+    "BCEWithLogitsLoss",
     "BatchNorm1d",
+    "CosineEmbeddingLoss",
+    "CosineSimilarity",
+    "CrossEntropyLoss",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
+    "HuberLoss",
     "Identity",
+    "KLDivLoss",
+    "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
+    "MSELoss",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "NLLLoss",
     "Parameter",
     "ParameterList",
     "RMSNorm",
+    "RNNBase",
+    "RNNCell",
+    "RNNCellBase",
     "ReLU",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
     "Softmax",
     "Softplus",
     "Tanh",

@@ -1,7 +1,8 @@
-"""Gradient clipping, and parameters as one vector; the name is PyTorch's."""
+"""Gradient clipping, parameters as one vector, packed sequences; the name is PyTorch's."""
 
 from __future__ import annotations
 
+from minillm.nn.utils import rnn
 from minillm.nn.utils.clip_grad import (
     clip_grad_norm_,
     clip_grad_value_,
@@ -16,5 +17,6 @@ __all__ = [
     "clip_grads_with_norm_",
     "get_total_norm",
     "parameters_to_vector",
+    "rnn",
     "vector_to_parameters",
 ]
