@@ -17,6 +17,7 @@ from minillm.nn.activation import (
     Softplus,
     Tanh,
 )
+from minillm.nn.attention import MultiheadAttention
 from minillm.nn.container import ModuleDict, ModuleList, ParameterList, Sequential
 from minillm.nn.dropout import Dropout
 from minillm.nn.embedding import Embedding
@@ -74,6 +75,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "Parameter",
     "ParameterList",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from minillm.kernels.cpu.activation import silu, silu_backward
+from minillm.kernels.cpu.attention import attention, attention_backward
+from minillm.kernels.cpu.cross_entropy import cross_entropy
 from minillm.kernels.cpu.dropout import dropout
 from minillm.kernels.cpu.embedding import embedding, embedding_backward
 from minillm.kernels.cpu.erf import erf
@@ -19,6 +21,9 @@ from minillm.kernels.cpu.softmax import log_softmax, softmax
 __all__ = [
     "adagrad",
     "adam",
+    "attention",
+    "attention_backward",
+    "cross_entropy",
     "dropout",
     "embedding",
     "embedding_backward",

@@ -1,9 +1,9 @@
 """The functions that the modules call: layers without parameters of their own, with PyTorch's names.
 
-    >>> import minillm
-    >>> import minillm.nn.functional as F
-    >>> F.linear(minillm.ones(1, 2), minillm.ones(3, 2)).shape
-    (1, 3)
+>>> import minillm
+>>> import minillm.nn.functional as F
+>>> F.linear(minillm.ones(1, 2), minillm.ones(3, 2)).shape
+(1, 3)
 """
 
 from __future__ import annotations
@@ -22,31 +22,59 @@ from minillm.nn.functional.activation import (
     softplus,
     tanh,
 )
+from minillm.nn.functional.attention import scaled_dot_product_attention
 from minillm.nn.functional.dropout import dropout
 from minillm.nn.functional.embedding import embedding, one_hot
 from minillm.nn.functional.linear import linear
+from minillm.nn.functional.loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cosine_embedding_loss,
+    cosine_similarity,
+    cross_entropy,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
+)
+from minillm.nn.functional.multi_head_attention import multi_head_attention_forward
 from minillm.nn.functional.normalization import batch_norm, layer_norm, normalize, rms_norm
 from minillm.nn.functional.padding import pad
 
 __all__ = [
     "batch_norm",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cosine_embedding_loss",
+    "cosine_similarity",
+    "cross_entropy",
     "dropout",
     "elu",
     "embedding",
     "gelu",
     "glu",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
     "log_softmax",
     "logsigmoid",
+    "mse_loss",
+    "multi_head_attention_forward",
+    "nll_loss",
     "normalize",
     "one_hot",
     "pad",
     "relu",
     "rms_norm",
+    "scaled_dot_product_attention",
     "sigmoid",
     "silu",
+    "smooth_l1_loss",
     "softmax",
     "softplus",
     "tanh",
