@@ -5,6 +5,7 @@ y = a b,  da = dy b^T,  db = a^T dy.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from minillm.autograd.errors import OperationError
@@ -48,7 +49,8 @@ class Matmul(Function):
         if a is None:
             return da, None
         if len(self.b_shape) == 2 and a.ndim > 2:  # one product, and no sum over a stack of them
-            a, dy = reshape(a, (-1, a.shape[-1])), reshape(dy, (-1, dy.shape[-1]))
+            rows = math.prod(a.shape[:-1])
+            a, dy = reshape(a, (rows, a.shape[-1])), reshape(dy, (rows, dy.shape[-1]))
         return da, matmul(a.swapaxes(-1, -2), dy)
 
 
