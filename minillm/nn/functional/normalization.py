@@ -164,7 +164,8 @@ def rms_norm(
         input: (..., *normalized_shape), floats.
         normalized_shape: the sizes of the dimensions that are normalised together.
         weight: the scale, of that shape, or None for 1.
-        eps: added to the mean square; the smallest step from 1 of the dtype by default.
+        eps: added to the mean square; by default the smallest step from 1 of the dtype (of float32 for
+            float16).
 
     Raises:
         OperationError: shapes or dtypes that do not fit.
@@ -175,7 +176,8 @@ def rms_norm(
         tensor([1.0000, 1.0000])
     """
     _check_normalized("rms_norm", input, normalized_shape, weight=weight)
-    eps = float(np.finfo(input.dtype).eps) if eps is None else eps
+    if eps is None:  # of the dtype that is computed in
+        eps = float(np.finfo("float32" if input.dtype.itemsize == 2 else input.dtype).eps)
     return RMSNorm.apply(input, weight, len(normalized_shape), eps)
 
 
