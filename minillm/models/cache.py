@@ -44,24 +44,30 @@ class KVCache:
         """
         if key.requires_grad and is_grad_enabled():
             raise OperationError("KVCache: it holds no graph; generate under minillm.no_grad()")
-        end = self.length + key.shape[2]
+        keys, values = self.write(layer, key.array, value.array)
+        return wrap(keys), wrap(values)
+
+    def write(self, layer: int, key: Array, value: Array) -> tuple[Array, Array]:
+        """Do what :meth:`update` does on plain arrays."""
+        batch, _, new, _ = key.shape
+        end = self.length + new
         if self._buffers[layer] is None:
             self._buffers[layer] = self._allocate(key), self._allocate(value)
         keys, values = self._buffers[layer]
-        if keys.shape[0] != key.shape[0]:
-            raise OperationError(f"KVCache: it holds {keys.shape[0]} sequences, and {key.shape[0]} came")
+        if keys.shape[0] != batch:
+            raise OperationError(f"KVCache: it holds {keys.shape[0]} sequences, and {batch} came")
         if end > self.max_length:
             raise OperationError(
-                f"KVCache: {self.length} tokens are held and {key.shape[2]} more came; there is room for "
+                f"KVCache: {self.length} tokens are held and {new} more came; there is room for "
                 f"{self.max_length}"
             )
-        keys[:, :, self.length : end] = key.array
-        values[:, :, self.length : end] = value.array
-        return wrap(keys[:, :, :end]), wrap(values[:, :, :end])
+        keys[:, :, self.length : end] = key
+        values[:, :, self.length : end] = value
+        return keys[:, :, :end], values[:, :, :end]
 
-    def _allocate(self, new: Tensor) -> Array:
+    def _allocate(self, new: Array) -> Array:
         batch, heads, _, width = new.shape
-        return xp_of(new.array).empty((batch, heads, self.max_length, width), new.dtype)
+        return xp_of(new).empty((batch, heads, self.max_length, width), new.dtype)
 
     def advance(self, new: int) -> None:
         """Count new tokens as held, now that every layer has written theirs."""

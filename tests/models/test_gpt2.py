@@ -11,7 +11,7 @@ import minillm
 from minillm import nn
 from minillm.autograd.errors import OperationError
 from minillm.models import GPT2Config, GPT2LMHeadModel, GPT2Model
-from minillm.models.gpt2 import SplitHeads
+from minillm.models.gpt2 import GPT2Block, SplitHeads
 from minillm.nn import functional as F
 
 
@@ -260,6 +260,56 @@ def test_reorder_keeps_the_rows_asked_for(model):
         np.testing.assert_allclose(
             model(y[:, 5:], cache).logits.numpy(), model(y[:, 5:], direct).logits.numpy(), atol=1e-6
         )
+
+
+@pytest.mark.parametrize("changes", [{}, {"bias": False}, {"activation_function": "relu"}, {"n_head": 1}])
+@pytest.mark.parametrize("padded", [False, True])
+def test_one_token_on_arrays_is_the_twin_of_forward(monkeypatch, changes, padded):
+    minillm.manual_seed(1)
+    model = GPT2LMHeadModel(tiny(initializer_range=0.3, **changes)).eval()
+    x = tokens(3, 8)
+    mask = minillm.tensor(np.arange(5)[None] >= np.array([[0], [3], [1]])) if padded else None
+
+    def read() -> np.ndarray:
+        cache = model.start_cache()
+        with minillm.no_grad():
+            model(x[:, :5], cache, attention_mask=mask)
+            return np.stack([model(x[:, t : t + 1], cache).logits.numpy() for t in range(5, 8)])
+
+    fast = read()
+    called = []
+    monkeypatch.setattr(GPT2Block, "one_token", lambda *_: called.append(1))
+    monkeypatch.setattr(GPT2Block, "is_plain", lambda _: False)
+    np.testing.assert_allclose(fast, read(), atol=1e-5)
+    assert not called
+
+
+def test_hooks_and_replaced_parts_are_heeded_with_a_cache(model):
+    class Twice(nn.Module):
+        def __init__(self, inner: nn.Module) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x: minillm.Tensor) -> minillm.Tensor:
+            return self.inner(x) * 2
+
+    x = tokens(1, 4)
+
+    def last() -> np.ndarray:
+        cache = model.start_cache()
+        with minillm.no_grad():
+            model(x[:, :3], cache)
+            return model(x[:, 3:], cache).logits.numpy()[:, 0]
+
+    before = last()
+    calls = []
+    handle = model.transformer.h[1].mlp.c_fc.register_forward_hook(lambda *_: calls.append(1))
+    np.testing.assert_allclose(last(), before, atol=1e-5)
+    assert len(calls) == 2
+    handle.remove()
+    model.transformer.h[2].attn.c_proj = Twice(model.transformer.h[2].attn.c_proj)
+    np.testing.assert_allclose(last(), model(x).logits.numpy(force=True)[:, -1], atol=1e-5)
+    assert not np.allclose(last(), before, atol=1e-3)
 
 
 # -- operations and devices -----------------------------------------------------------------------------
