@@ -27,7 +27,7 @@ _P = (
 )  # fmt: skip
 # As a product with (1, t, t^2, t^3): P(t) = first row + t^3 * second row.
 _HALVES = np.array([_P[:4], (0.0, *_P[4:])], dtype=np.float32)
-_LARGEST = 64.0  # of t: beyond |x| = 8 tanh is 1 in any case, and t^6 would overflow
+_LARGEST = 210.0  # of t: from there on exp(-t / 2) is 0 and tanh is 1 in any case; t^6 would overflow
 
 _DENSITY = 1 / math.sqrt(2 * math.pi)  # phi(x) = _DENSITY exp(-x^2 / 2)
 _K = math.sqrt(2 / math.pi)
@@ -50,7 +50,7 @@ def gelu(x: Array, with_slope: bool) -> tuple[Array, Array | None]:
         square = powers[1]
         powers[0] = 1.0
         xp.multiply(x, x, out=square)
-        if xp is not np or square.max() > _LARGEST:
+        if xp is not np or not square.max() <= _LARGEST:  # NaN too: there may be others beside it
             xp.minimum(square, _LARGEST, out=square)
         xp.multiply(square, square, out=powers[2])
         xp.multiply(square, powers[2], out=powers[3])
