@@ -115,17 +115,22 @@ class PretrainedModel(nn.Module):
                     f"{path}: the settings ask for {layers:,} layers, and the files hold "
                     f"{len(files.entries):,} arrays"
                 )
-            model = cls(config)
-            info = model._read(files, path)
+            with nn.init.skipped():
+                model = cls(config)
+            names = model._names_here(files.entries, model.state_dict(keep_vars=True))
+            if missing_names(model.state_dict(keep_vars=True), names):
+                model = cls(config)  # with initial weights for those that the files lack
+            info = model._read(files, names, path)
         if dtype is not None:
             model.to(dtype)
         model.eval()
         return (model, info) if output_loading_info else model
 
-    def _read(self, files: ModelFiles, path: str | os.PathLike[str]) -> dict[str, list[str]]:
+    def _read(
+        self, files: ModelFiles, names: Mapping[str, str], path: str | os.PathLike[str]
+    ) -> dict[str, list[str]]:
         """Copy the weights in; return what was missing and what has no place here."""
         own = self.state_dict(keep_vars=True)
-        names = self._names_here(files.entries, own)
         given: Mapping[str, Entry] = {here: files.entries[there] for here, there in names.items()}
         if problems := misshapen(self, own, given):
             raise StateDictError(f"{path} does not fit {type(self).__name__}:\n  " + "\n  ".join(problems))

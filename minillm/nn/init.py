@@ -10,6 +10,9 @@ All return the tensor itself, are not recorded for backward, and take a ``genera
 from __future__ import annotations
 
 import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +25,37 @@ if TYPE_CHECKING:
     from minillm.ops import Tensor
 
 
+class _Switch(threading.local):
+    """Whether this thread skips initial weights."""
+
+    skipping = False
+
+
+_switch = _Switch()
+
+
+@contextmanager
+def skipped() -> Iterator[None]:
+    """Inside this block no initial weights are drawn: for modules whose weights are read from a file next.
+
+    What the weights are is then left to chance, until they are read. Drawing those of GPT-2 takes seconds.
+
+    Example:
+        >>> import minillm
+        >>> state = minillm.get_rng_state()
+        >>> with minillm.nn.init.skipped():
+        ...     layer = minillm.nn.Linear(2, 3)
+        >>> state == minillm.get_rng_state()
+        True
+    """
+    before = _switch.skipping
+    _switch.skipping = True
+    try:
+        yield
+    finally:
+        _switch.skipping = before
+
+
 @no_grad()
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with numbers that are equally likely between a and b.
@@ -31,7 +65,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
         >>> minillm.nn.init.uniform_(minillm.empty(2, 3), -1.0, 1.0).shape
         (2, 3)
     """
-    return tensor.uniform_(a, b, generator=generator)
+    return tensor if _switch.skipping else tensor.uniform_(a, b, generator=generator)
 
 
 @no_grad()
@@ -43,7 +77,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
         >>> minillm.nn.init.normal_(minillm.empty(2, 3), std=0.02).shape
         (2, 3)
     """
-    return tensor.normal_(mean, std, generator=generator)
+    return tensor if _switch.skipping else tensor.normal_(mean, std, generator=generator)
 
 
 @no_grad()
@@ -55,7 +89,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
         >>> minillm.nn.init.constant_(minillm.empty(2), 0.5)
         tensor([0.5000, 0.5000])
     """
-    return tensor.fill_(val)
+    return tensor if _switch.skipping else tensor.fill_(val)
 
 
 def ones_(tensor: Tensor) -> Tensor:

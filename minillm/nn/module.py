@@ -215,7 +215,7 @@ class Module(HasState):
             (4, 3)
             >>> handle.remove()
         """
-        after = self._call_hooks_of_call().after
+        after = self._hooks_of_call().after
         return RemovableHandle(after, (hook, with_kwargs, always_call), prepend)
 
     def register_forward_pre_hook(
@@ -228,7 +228,7 @@ class Module(HasState):
             prepend: call it before the hooks that are there.
             with_kwargs: call ``hook(module, args, kwargs)`` instead, which may return (args, kwargs).
         """
-        return RemovableHandle(self._call_hooks_of_call().before, (hook, with_kwargs), prepend)
+        return RemovableHandle(self._hooks_of_call().before, (hook, with_kwargs), prepend)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are known.
@@ -243,13 +243,13 @@ class Module(HasState):
             >>> layer(minillm.ones(1, 2)).sum().backward()
             [[1.0, 1.0, 1.0]]
         """
-        return RemovableHandle(self._call_hooks_of_call().after_backward, hook, prepend)
+        return RemovableHandle(self._hooks_of_call().after_backward, hook, prepend)
 
     def register_full_backward_pre_hook(
         self, hook: Callable[..., Any], prepend: bool = False
     ) -> RemovableHandle:
         """Call ``hook(module, grad_output)`` before the module's backward; it may return another grad_output."""
-        return RemovableHandle(self._call_hooks_of_call().before_backward, hook, prepend)
+        return RemovableHandle(self._hooks_of_call().before_backward, hook, prepend)
 
     # -- walking ------------------------------------------------------------------------------------
 

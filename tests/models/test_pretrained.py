@@ -138,6 +138,15 @@ def test_settings_may_be_changed(tmp_path):
         GPT2LMHeadModel.from_pretrained(tmp_path, config=config, attn_pdrop=0.1)
 
 
+def test_reading_draws_no_initial_weights_unless_some_are_missing(tmp_path):
+    gpt2().save_pretrained(tmp_path)
+    state = minillm.get_rng_state()
+    GPT2LMHeadModel.from_pretrained(tmp_path)
+    assert minillm.get_rng_state() == state
+    GPT2LMHeadModel(gpt2().config)
+    assert minillm.get_rng_state() != state
+
+
 def test_missing_weights_are_named_and_stray_ones_left_out(tmp_path, caplog):
     model = gpt2(tie_word_embeddings=False)
     model.save_pretrained(tmp_path)
