@@ -198,12 +198,16 @@ class Trainer:
                     raise self._interrupted()
                 if self.state.step >= self.config.steps or self._patience_has_ended():
                     break
-                self._step()
+                self.step()
                 clock.tick()
                 self._log_step()
             return self._finish(stop)
 
-    def _step(self) -> None:
+    def step(self) -> float:
+        """Do one step: gradients, clipping, update; return the loss. :meth:`train` calls it and does the rest.
+
+        The default generator, which dropout draws from, is left where the step's draws end.
+        """
         step, lr = self.state.step, self.config.learning_rate(self.state.step)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -221,6 +225,7 @@ class Trainer:
         tokens = self._batches.batch_size * self._batches.block_size
         self.state.tokens += tokens
         self.progress.step(loss, tokens)
+        return loss
 
     def _gradients(self, x: Any, y: Any) -> float:
         """Add up the gradients of the mean loss over all windows, and return the loss."""
