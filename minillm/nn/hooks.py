@@ -109,7 +109,7 @@ class BackwardWatch:
         self.module = module
         self.before = before
         self.after = after
-        self.grad_output: tuple[Any, ...] = ()
+        self.grad_output: tuple[Any, ...] | None = None  # between the two nodes
         self.num_inputs = 0
         self.places: list[int] = []  # which of the inputs have gradients
         self.waits_for_inputs = False
@@ -136,8 +136,8 @@ class BackwardWatch:
             full: list[Any] = [None] * len(results)
             for i, dy in zip(places, dys, strict=True):
                 full[i] = dy
-            self.output_gradients(tuple(full))
-            return tuple(self.grad_output[i] for i in places)
+            grad_output = self.output_gradients(tuple(full))
+            return tuple(grad_output[i] for i in places)
 
         for i, y in zip(places, PassThrough.apply(gradients, *(results[i] for i in places)), strict=True):
             results[i] = y
@@ -145,8 +145,8 @@ class BackwardWatch:
             return results[0]
         return type(output)(*results) if hasattr(output, "_fields") else type(output)(results)
 
-    def output_gradients(self, grad_output: tuple[Any, ...]) -> None:
-        """Take the gradients of the outputs, and pass them by the hooks."""
+    def output_gradients(self, grad_output: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return what the hooks make of the gradients of the outputs."""
         for hook in self.before:
             result = hook(self.module, grad_output)
             if result is not None:
@@ -154,9 +154,12 @@ class BackwardWatch:
         self.grad_output = grad_output
         if self.after and not self.waits_for_inputs:
             self._call_after((None,) * self.num_inputs)
+        return grad_output
 
     def input_gradients(self, dxs: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Take the gradients of the inputs, and return what the hooks make of them."""
+        """Return what the hooks make of the gradients of the inputs."""
+        if self.grad_output is None:  # a second derivative, which did not come by the outputs
+            return dxs
         full: list[Any] = [None] * self.num_inputs
         for i, dx in zip(self.places, dxs, strict=True):
             full[i] = dx
@@ -168,6 +171,7 @@ class BackwardWatch:
             result = hook(self.module, grad_input, self.grad_output)
             if result is not None:
                 grad_input = self._checked("full_backward_hook", result, len(grad_input))
+        self.grad_output = None
         return grad_input
 
     @staticmethod
