@@ -42,6 +42,13 @@ from minillm.nn.normalization import BatchNorm1d, LayerNorm, RMSNorm
 from minillm.nn.recurrent import RNNBase
 from minillm.nn.rnn import RNN
 from minillm.nn.rnn_cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
+from minillm.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from minillm.ops import Parameter
 
 __all__ = [
@@ -91,6 +98,11 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "functional",
     "init",
     "utils",

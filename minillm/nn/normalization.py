@@ -85,8 +85,8 @@ class RMSNorm(Module):
 
     Example:
         >>> import minillm
-        >>> minillm.nn.RMSNorm(2, elementwise_affine=False)(minillm.tensor([[3.0, 3.0]]))
-        tensor([[1.0000, 1.0000]])
+        >>> minillm.nn.RMSNorm(2, elementwise_affine=False)(minillm.tensor([[3.0, 4.0]]))
+        tensor([[0.8485, 1.1314]])
     """
 
     weight: Parameter | None

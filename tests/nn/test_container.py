@@ -129,7 +129,7 @@ def test_parameter_list():
     assert isinstance(row[-1], nn.Parameter)
     assert [tuple(p.shape) for p in row] == [(2,), (3,)]
     assert isinstance(row[:1], nn.ParameterList)
-    assert list(row.named_parameters())[0][0] == "0"
+    assert next(row.named_parameters())[0] == "0"
     row[0] = minillm.full((2,), 7.0)
     assert row[0].tolist() == [7, 7]
     assert "0): Parameter of float32 (2,)" in repr(row)

@@ -245,7 +245,8 @@ def test_apply_goes_from_the_inside_out():
     names = []
     net = Net()
     assert net.apply(lambda module: names.append(type(module).__name__)) is net
-    assert names == ["LayerNorm", "Linear", "ReLU", "Linear", "Sequential", "Block"] * 2 + ["ModuleList", "Linear", "Net"]
+    block = ["LayerNorm", "Linear", "ReLU", "Linear", "Sequential", "Block"]
+    assert names == [*block, *block, "ModuleList", "Linear", "Net"]
 
 
 # -- state --------------------------------------------------------------------------------------------
@@ -344,7 +345,7 @@ def test_extra_state_comes_along():
     b.load_state_dict(state)
     assert b[0].count == 5
     del state["0._extra_state"]
-    with pytest.raises(StateDictError, match="missing: 0._extra_state"):
+    with pytest.raises(StateDictError, match=r"missing: 0\._extra_state"):
         b.load_state_dict(state)
     with pytest.raises(NotImplementedError):
         nn.Identity().get_extra_state()

@@ -31,7 +31,7 @@ def layer_norm(
     """
     xp = xp_of(x)
     if x.dtype.itemsize == 2:
-        y, mean, rstd = layer_norm(*map(widened, (x, weight, bias)), eps)
+        y, mean, rstd = layer_norm(widened(x), widened(weight), widened(bias), eps)
         return y.astype(x.dtype), mean, rstd
     rows, n = x.shape
     y, mean, rstd = xp.empty(x.shape, x.dtype), xp.empty(rows, x.dtype), xp.empty(rows, x.dtype)
@@ -66,8 +66,9 @@ def layer_norm_backward(
     """
     xp = xp_of(dy)
     if dy.dtype.itemsize == 2:
-        grads = layer_norm_backward(*map(widened, (dy, x, weight)), mean, rstd, affine)
-        return tuple(None if g is None else g.astype(dy.dtype) for g in grads)  # type: ignore[return-value]
+        wide = layer_norm_backward(widened(dy), widened(x), widened(weight), mean, rstd, affine)
+        dx, dweight, dbias = (None if g is None else g.astype(dy.dtype) for g in wide)
+        return dx, dweight, dbias
     rows, n = x.shape
     dx = xp.empty(x.shape, dy.dtype)
     sums = xp.zeros((3, n), dy.dtype)  # over the rows: of dy, of dy mean rstd, of dy x rstd

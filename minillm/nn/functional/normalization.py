@@ -172,8 +172,8 @@ def rms_norm(
 
     Example:
         >>> import minillm
-        >>> minillm.nn.functional.rms_norm(minillm.tensor([3.0, 3.0]), (2,))
-        tensor([1.0000, 1.0000])
+        >>> minillm.nn.functional.rms_norm(minillm.tensor([3.0, 4.0]), (2,))
+        tensor([0.8485, 1.1314])
     """
     _check_normalized("rms_norm", input, normalized_shape, weight=weight)
     if eps is None:  # of the dtype that is computed in
