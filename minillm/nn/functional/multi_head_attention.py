@@ -181,7 +181,7 @@ def _static(name: str, given: Any, N: int, H: int, D: int) -> Any:
     """Return a key or value that is given in heads, as (N, H, S, D)."""
     if given.ndim != 3 or given.shape[0] != N * H or given.shape[2] != D:
         raise OperationError(
-            f"multi_head_attention: got a {name} of shape {tuple(given.shape)}; it needs ({N * H}, length, {D}): "
+            f"multi_head_attention: got {name} of shape {tuple(given.shape)}; it needs ({N * H}, length, {D}): "
             "batch times heads, and the size of a head"
         )
     return given.reshape(N, H, given.shape[1], D)
@@ -271,10 +271,10 @@ def _check(
 def _check_mask(name: str, mask: Any, shapes: list[tuple[int, ...]], meaning: str) -> None:
     if mask.dtype.kind not in "bf":
         raise OperationTypeError(
-            f"multi_head_attention: got a {name} of {mask.dtype}; it needs booleans (True: left out) or floats"
+            f"multi_head_attention: got {mask.dtype} for {name}; it needs booleans (True: left out) or floats"
         )
     if tuple(mask.shape) not in shapes:
         raise OperationError(
-            f"multi_head_attention: got a {name} of shape {tuple(mask.shape)}; it needs "
+            f"multi_head_attention: got {name} of shape {tuple(mask.shape)}; it needs "
             f"{' or '.join(map(str, shapes))}: {meaning}"
         )
