@@ -6,6 +6,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from minillm.models.bert import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForQuestionAnswering,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    BertModel,
+)
 from minillm.models.cache import KVCache
 from minillm.models.config import Config, read_config
 from minillm.models.gpt2 import GPT2Config, GPT2LMHeadModel, GPT2Model
@@ -20,6 +28,12 @@ LANGUAGE_MODELS: dict[str, Any] = {
 
 __all__ = [
     "LANGUAGE_MODELS",
+    "BertConfig",
+    "BertForMaskedLM",
+    "BertForQuestionAnswering",
+    "BertForSequenceClassification",
+    "BertForTokenClassification",
+    "BertModel",
     "Config",
     "GPT2Config",
     "GPT2LMHeadModel",

@@ -25,7 +25,7 @@ from minillm.autograd.errors import OperationError
 from minillm.autograd.function import Function, wrap
 from minillm.backend import Array
 from minillm.models.activations import ACTIVATIONS
-from minillm.models.attention_mask import causal_mask
+from minillm.models.attention import attention_with_weights, causal_mask
 from minillm.models.cache import KVCache
 from minillm.models.config import Config, divisible, one_of, positive, probability
 from minillm.models.losses import language_model_loss
@@ -434,14 +434,3 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
             hidden_states=output.hidden_states,
             attentions=output.attentions,
         )
-
-
-def attention_with_weights(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float, scale: float
-) -> tuple[Tensor, Tensor]:
-    """Return attention step by step, and its weights, (B, H, T, S), which the fused form never shows."""
-    scores = (q @ k.transpose(-1, -2)) * scale
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf)
-    weights = F.dropout(F.softmax(scores, dim=-1), dropout, training=dropout > 0)
-    return weights @ v, weights

@@ -37,6 +37,7 @@ class PretrainedModel(nn.Module):
     config_class: ClassVar[type[Config]] = Config
     base_model_prefix: ClassVar[str] = ""
     renamed: ClassVar[dict[str, str]] = {}
+    config: Any  # of ``config_class``
 
     def __init__(self, config: Any) -> None:
         super().__init__()

@@ -1,0 +1,98 @@
+"""What attention needs beside its formula: who may look at whom, where tokens stand, and the weights to see.
+
+In a decoder each token looks at those before it, and in no model at padding.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minillm import ops
+from minillm.autograd.errors import OperationError
+from minillm.nn import functional as F
+from minillm.ops import Tensor
+
+
+def causal_mask(
+    seen: Tensor | None, past: int, new: int, device: Any, always: bool = False
+) -> Tensor | None:
+    """Return the mask of attention; None where plain causality says it all.
+
+    Args:
+        seen: (B, past + new), False for padding; None where there is none.
+        past: number of tokens read before, whose keys come first.
+        new: number of tokens that look.
+        device: where the mask is needed.
+        always: return a mask for plain causality, too.
+
+    Returns:
+        Booleans, (B or 1, 1, new, past + new), True where a row's token may look.
+
+    Example:
+        >>> causal_mask(None, past=1, new=2, device="cpu")[0, 0]
+        tensor([[ True,  True, False],
+                [ True,  True,  True]])
+    """
+    if new == 1:  # it may look at all that was read
+        return None if seen is None else seen.reshape(-1, 1, 1, past + 1)
+    if seen is None and not past and not always:
+        return None
+    query = ops.arange(past, past + new, device=device).reshape(new, 1)
+    key = ops.arange(past + new, device=device).reshape(1, past + new)
+    causal = (key <= query).reshape(1, 1, new, past + new)
+    if seen is None:
+        return causal
+    # Padding looks at itself: a row without any key would have no softmax.
+    return (causal & seen.reshape(-1, 1, 1, past + new)) | (key == query)
+
+
+def positions_of(seen: Tensor, new: int) -> Tensor:
+    """Return the places of the last ``new`` tokens, counted from the first that is no padding: (B, new).
+
+    Example:
+        >>> positions_of(ops.tensor([[0, 0, 1, 1], [1, 1, 1, 1]]) != 0, new=4)
+        tensor([[0, 0, 0, 1],
+                [0, 1, 2, 3]])
+    """
+    counted = (seen.long().cumsum(-1) - 1).clamp(min=0)
+    return counted[:, counted.shape[1] - new :]
+
+
+def bidirectional_mask(attention_mask: Tensor | None, batch: int, length: int) -> Tensor | None:
+    """Return the mask of attention in an encoder, where each token looks at all that are no padding.
+
+    Args:
+        attention_mask: (B, T), not 0 for tokens and 0 for padding, or (B, T, T), not 0 where a row's token
+            may look; None where there is no padding.
+        batch: number of sequences, B.
+        length: of the sequences, T.
+
+    Returns:
+        Booleans, (B, 1, 1 or T, T); None where all may look everywhere, which is quicker.
+
+    Raises:
+        OperationError: another shape.
+    """
+    if attention_mask is None:
+        return None
+    if tuple(attention_mask.shape) not in {(batch, length), (batch, length, length)}:
+        raise OperationError(
+            f"attention_mask: got shape {tuple(attention_mask.shape)}; it needs {(batch, length)}, as "
+            f"input_ids, or {(batch, length, length)}"
+        )
+    seen = attention_mask != 0
+    if bool(seen.all()):
+        return None
+    return seen.reshape(batch, 1, 1 if seen.ndim == 2 else length, length)
+
+
+def attention_with_weights(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Return attention step by step, and its weights, (B, H, T, S), which the fused form never shows."""
+    scores = (q @ k.transpose(-1, -2)) * scale
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    weights = F.dropout(F.softmax(scores, dim=-1), dropout, training=dropout > 0)
+    return weights @ v, weights

@@ -1,0 +1,574 @@
+"""BERT: an encoder that reads a text in both directions at once, and heads that answer from what it read.
+
+Source: Devlin, Chang, Lee and Toutanova, "BERT: Pre-training of Deep Bidirectional Transformers for Language
+Understanding" (2019); each part is followed by layer norm (post-norm), as in Vaswani et al. (2017)::
+
+    x = layer_norm(token + position + segment embedding)        (B, T, C)
+    for each layer:
+        x = layer_norm(x + attention(x))
+        x = layer_norm(x + mlp(x))
+    pooled = tanh(W x_0 + b)                                    (B, C), of the first token, [CLS]
+
+The names of the parameters are those of Hugging Face's files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, ClassVar
+
+from minillm import nn, ops
+from minillm.autograd.errors import OperationError
+from minillm.models.activations import ACTIVATIONS
+from minillm.models.attention import attention_with_weights, bidirectional_mask
+from minillm.models.config import divisible, one_of, positive, probability
+from minillm.models.labels import LabelsConfig, classification_loss, span_loss, token_loss
+from minillm.models.output import ModelOutput
+from minillm.models.pretrained import PretrainedModel
+from minillm.nn import functional as F
+from minillm.ops import Tensor
+
+
+@dataclasses.dataclass
+class BertConfig(LabelsConfig):
+    """The settings of a BERT; the defaults are those of the base model (110 M parameters).
+
+    Attributes:
+        vocab_size: number of tokens, V.
+        hidden_size: width, C.
+        num_hidden_layers: number of layers.
+        num_attention_heads: number of attention heads, H; C is divided between them.
+        intermediate_size: width inside the MLP.
+        hidden_act: activation of the MLP.
+        hidden_dropout_prob: dropout after the embeddings, attention and MLP.
+        attention_probs_dropout_prob: dropout of the attention weights.
+        max_position_embeddings: the longest text, in tokens.
+        type_vocab_size: number of segments.
+        initializer_range: standard deviation of the initial weights.
+        layer_norm_eps: added to the variance in layer norm.
+        pad_token_id: token that fills up short texts of a batch; its embedding is not trained.
+        classifier_dropout: dropout before the head; ``hidden_dropout_prob`` by default.
+        tie_word_embeddings: whether the masked language model's head shares the token embedding.
+    """
+
+    model_type: ClassVar[str] = "bert"
+
+    vocab_size: int = 30522
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    initializer_range: float = 0.02
+    layer_norm_eps: float = 1e-12
+    pad_token_id: int | None = 0
+    classifier_dropout: float | None = None
+    tie_word_embeddings: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in (
+            "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+            "max_position_embeddings", "type_vocab_size",
+        ):  # fmt: skip
+            positive(self, **{name: getattr(self, name)})
+        divisible(self, hidden_size=self.hidden_size, num_attention_heads=self.num_attention_heads)
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            probability(self, **{name: getattr(self, name)})
+        if self.classifier_dropout is not None:
+            probability(self, classifier_dropout=self.classifier_dropout)
+        one_of(self, ACTIVATIONS, hidden_act=self.hidden_act)
+        for name in ("is_decoder", "add_cross_attention"):
+            if self.other.get(name):
+                raise ValueError(f"BertConfig: {name} is set; a BERT that decodes is not offered")
+        kind = self.other.get("position_embedding_type", "absolute")
+        if kind != "absolute":
+            raise ValueError(
+                f"BertConfig: position_embedding_type is {kind!r}; only 'absolute' is offered"
+            )
+
+
+class BertEmbeddings(nn.Module):
+    """The sum of the embeddings of token, place and segment."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size, config.pad_token_id)
+        self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
+        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(
+        self,
+        input_ids: Tensor | None,
+        token_type_ids: Tensor | None,
+        position_ids: Tensor | None,
+        inputs_embeds: Tensor | None,
+    ) -> Tensor:
+        x = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
+        T, places = x.shape[1], self.position_embeddings.num_embeddings
+        if T > places:
+            raise OperationError(
+                f"BertModel: {T} tokens are more than the {places} positions that it has; cut the text "
+                "(truncation=True), or give a model with larger max_position_embeddings"
+            )
+        if token_type_ids is None:
+            x = x + self.token_type_embeddings.weight[0]
+        else:
+            x = x + self.token_type_embeddings(token_type_ids)
+        if position_ids is None:
+            x = x + self.position_embeddings.weight[:T]
+        else:
+            x = x + self.position_embeddings(position_ids)
+        return self.dropout(self.LayerNorm(x))
+
+
+class BertSelfAttention(nn.Module):
+    """Multi-head attention of each token to all: softmax(q k^T / sqrt(D)) v."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.num_heads = config.num_attention_heads
+        self.dropout_p = config.attention_probs_dropout_prob
+        self.query = nn.Linear(config.hidden_size, config.hidden_size)
+        self.key = nn.Linear(config.hidden_size, config.hidden_size)
+        self.value = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, x: Tensor, mask: Tensor | None, attentions: list[Tensor] | None) -> Tensor:
+        B, T, C = x.shape
+        D = C // self.num_heads
+        q, k, v = (
+            part(x).reshape(B, T, self.num_heads, D).transpose(1, 2)  # (B, H, T, D)
+            for part in (self.query, self.key, self.value)
+        )
+        dropout = self.dropout_p if self.training else 0.0
+        if attentions is None:
+            y = F.scaled_dot_product_attention(q, k, v, mask, dropout)
+        else:
+            y, weights = attention_with_weights(q, k, v, mask, dropout, 1 / math.sqrt(D))
+            attentions.append(weights)
+        return y.transpose(1, 2).reshape(B, T, C)
+
+
+class BertAddNorm(nn.Module):
+    """layer_norm(x + dropout(W y + b)): how each part returns to the stream."""
+
+    def __init__(self, config: BertConfig, size: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(size, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, y: Tensor, x: Tensor) -> Tensor:
+        return self.LayerNorm(x + self.dropout(self.dense(y)))
+
+
+class BertAttention(nn.Module):
+    """Self-attention and its way back to the stream."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.self = BertSelfAttention(config)
+        self.output = BertAddNorm(config, config.hidden_size)
+
+    def forward(self, x: Tensor, mask: Tensor | None, attentions: list[Tensor] | None) -> Tensor:
+        return self.output(self.self(x, mask, attentions), x)
+
+
+class BertIntermediate(nn.Module):
+    """The first half of the MLP."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.act = ACTIVATIONS[config.hidden_act]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.dense(x))
+
+
+class BertLayer(nn.Module):
+    """Attention and MLP."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.attention = BertAttention(config)
+        self.intermediate = BertIntermediate(config)
+        self.output = BertAddNorm(config, config.intermediate_size)
+
+    def forward(self, x: Tensor, mask: Tensor | None, attentions: list[Tensor] | None) -> Tensor:
+        x = self.attention(x, mask, attentions)
+        return self.output(self.intermediate(x), x)
+
+
+class BertEncoder(nn.Module):
+    """The stack of layers."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList([BertLayer(config) for _ in range(config.num_hidden_layers)])
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None,
+        attentions: list[Tensor] | None,
+        hidden_states: list[Tensor] | None,
+    ) -> Tensor:
+        for layer in self.layer:
+            x = layer(x, mask, attentions)
+            if hidden_states is not None:
+                hidden_states.append(x)
+        return x
+
+
+class BertPooler(nn.Module):
+    """tanh(W x_0 + b), of the first token."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dense(x[:, 0]).tanh()
+
+
+class BertPretrainedModel(PretrainedModel):
+    """What BERT with and without a head have in common: settings, files, initial weights."""
+
+    config_class = BertConfig
+    base_model_prefix = "bert"
+    renamed: ClassVar[dict[str, str]] = {
+        "LayerNorm.gamma": "LayerNorm.weight",
+        "LayerNorm.beta": "LayerNorm.bias",
+    }
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, (nn.Linear, nn.Embedding)):
+            nn.init.normal_(module.weight, std=self.config.initializer_range)
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+        if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            nn.init.zeros_(module.weight.data[module.padding_idx])
+
+    @property
+    def max_length(self) -> int:
+        """The longest text, in tokens."""
+        return int(self.config.max_position_embeddings)
+
+
+class BertModel(BertPretrainedModel):
+    """The encoder: tokens in, hidden states out, and the pooled state of the first token.
+
+    Args:
+        config: the settings.
+        add_pooling_layer: whether there is a pooler.
+
+    Example:
+        >>> config = BertConfig(vocab_size=65, hidden_size=32, num_hidden_layers=2, num_attention_heads=4)
+        >>> output = BertModel(config)(ops.zeros(2, 8, dtype="int64"))
+        >>> output.last_hidden_state.shape, output.pooler_output.shape
+        ((2, 8, 32), (2, 32))
+    """
+
+    def __init__(self, config: BertConfig, add_pooling_layer: bool = True) -> None:
+        super().__init__(config)
+        self.embeddings = BertEmbeddings(config)
+        self.encoder = BertEncoder(config)
+        self.pooler = BertPooler(config) if add_pooling_layer else None
+        self.apply(self._init_weights)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        output_attentions: bool = False,
+        output_hidden_states: bool = False,
+    ) -> ModelOutput:
+        """Return the hidden states.
+
+        Args:
+            input_ids: tokens, (B, T).
+            attention_mask: (B, T), 1 for tokens and 0 for padding; or (B, T, T), 1 where a row's token may
+                look.
+            token_type_ids: (B, T), the segment of each token; 0 by default.
+            position_ids: (B, T) or (1, T); counted from 0 by default.
+            inputs_embeds: (B, T, C), embeddings in the place of ``input_ids``.
+            output_attentions: return the attention weights of every layer.
+            output_hidden_states: return the hidden states before and after every layer.
+
+        Returns:
+            ``last_hidden_state`` (B, T, C), ``pooler_output`` (B, C) where there is a pooler, and where asked
+            for ``hidden_states`` (a tuple of layers + 1) and ``attentions`` (a tuple, (B, H, T, T) each).
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise OperationError("BertModel: it needs one of input_ids and inputs_embeds")
+        given = input_ids if input_ids is not None else inputs_embeds
+        assert given is not None
+        if given.ndim != (2 if input_ids is not None else 3) or not given.shape[1]:
+            raise OperationError(
+                f"BertModel: got tokens of shape {given.shape}; it needs (B, T), at least one"
+            )
+        mask = bidirectional_mask(attention_mask, given.shape[0], given.shape[1])
+        x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds)
+        attentions: list[Tensor] | None = [] if output_attentions else None
+        hidden_states: list[Tensor] | None = [x] if output_hidden_states else None
+        x = self.encoder(x, mask, attentions, hidden_states)
+        return ModelOutput(
+            last_hidden_state=x,
+            pooler_output=None if self.pooler is None else self.pooler(x),
+            hidden_states=None if hidden_states is None else tuple(hidden_states),
+            attentions=None if attentions is None else tuple(attentions),
+        )
+
+
+class BertHeadModel(BertPretrainedModel):
+    """Base of the models with a head: they read alike, and differ in what they say."""
+
+    def __init__(self, config: BertConfig, add_pooling_layer: bool = False) -> None:
+        super().__init__(config)
+        self.bert = BertModel(config, add_pooling_layer)
+
+    def head_dropout(self) -> nn.Dropout:
+        """Return the dropout before the head."""
+        p = self.config.classifier_dropout
+        return nn.Dropout(self.config.hidden_dropout_prob if p is None else p)
+
+
+class BertForSequenceClassification(BertHeadModel):
+    """BERT that labels a text, or a pair of texts: a linear layer on the pooled state of [CLS].
+
+    Example:
+        >>> config = BertConfig(vocab_size=65, hidden_size=32, num_hidden_layers=2, num_attention_heads=4)
+        >>> model = BertForSequenceClassification(config)
+        >>> model(ops.zeros(2, 8, dtype="int64"), labels=ops.tensor([0, 1])).logits.shape
+        (2, 2)
+    """
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__(config, add_pooling_layer=True)
+        self.dropout = self.head_dropout()
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier.apply(self._init_weights)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        **options: Any,
+    ) -> ModelOutput:
+        """Return the logits of the labels, (B, L), and the loss where labels are given.
+
+        Args:
+            input_ids: see :meth:`BertModel.forward` for this and all that is not told here.
+            attention_mask: 1 for tokens and 0 for padding.
+            token_type_ids: segments.
+            position_ids: places.
+            inputs_embeds: embeddings in the place of ``input_ids``.
+            labels: see :func:`~minillm.models.labels.classification_loss`.
+            options: ``output_attentions`` and ``output_hidden_states``.
+        """
+        output = self.bert(
+            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, **options
+        )
+        logits = self.classifier(self.dropout(output.pooler_output))
+        loss = None if labels is None else classification_loss(logits, labels, self.config)
+        return _headed(output, loss=loss, logits=logits)
+
+
+class BertForTokenClassification(BertHeadModel):
+    """BERT that labels every token: a linear layer on each hidden state.
+
+    Example:
+        >>> config = BertConfig(
+        ...     vocab_size=65, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_labels=5
+        ... )
+        >>> BertForTokenClassification(config)(ops.zeros(2, 8, dtype="int64")).logits.shape
+        (2, 8, 5)
+    """
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__(config)
+        self.dropout = self.head_dropout()
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier.apply(self._init_weights)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        **options: Any,
+    ) -> ModelOutput:
+        """Return the logits of the labels, (B, T, L), and the loss where labels are given.
+
+        Args:
+            input_ids: see :meth:`BertModel.forward` for this and all that is not told here.
+            attention_mask: 1 for tokens and 0 for padding.
+            token_type_ids: segments.
+            position_ids: places.
+            inputs_embeds: embeddings in the place of ``input_ids``.
+            labels: (B, T); -100 is left out of the loss.
+            options: ``output_attentions`` and ``output_hidden_states``.
+        """
+        output = self.bert(
+            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, **options
+        )
+        logits = self.classifier(self.dropout(output.last_hidden_state))
+        return _headed(output, loss=None if labels is None else token_loss(logits, labels), logits=logits)
+
+
+class BertForQuestionAnswering(BertHeadModel):
+    """BERT that marks where in a text the answer to a question begins and ends.
+
+    Example:
+        >>> config = BertConfig(vocab_size=65, hidden_size=32, num_hidden_layers=2, num_attention_heads=4)
+        >>> BertForQuestionAnswering(config)(ops.zeros(2, 8, dtype="int64")).end_logits.shape
+        (2, 8)
+    """
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__(config)
+        if config.num_labels != 2:
+            raise ValueError(
+                f"BertForQuestionAnswering: num_labels is {config.num_labels}; it needs 2, begin and end"
+            )
+        self.qa_outputs = nn.Linear(config.hidden_size, 2)
+        self.qa_outputs.apply(self._init_weights)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        start_positions: Tensor | None = None,
+        end_positions: Tensor | None = None,
+        **options: Any,
+    ) -> ModelOutput:
+        """Return ``start_logits`` and ``end_logits``, (B, T), and the loss where the places are given.
+
+        Args:
+            input_ids: see :meth:`BertModel.forward` for this and all that is not told here.
+            attention_mask: 1 for tokens and 0 for padding.
+            token_type_ids: segments.
+            position_ids: places.
+            inputs_embeds: embeddings in the place of ``input_ids``.
+            start_positions: (B,), the first token of each answer; one beyond the text is left out.
+            end_positions: (B,), the last token of each answer, likewise.
+            options: ``output_attentions`` and ``output_hidden_states``.
+        """
+        output = self.bert(
+            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, **options
+        )
+        logits = self.qa_outputs(output.last_hidden_state)  # (B, T, 2)
+        start, end = logits[:, :, 0], logits[:, :, 1]
+        loss = None
+        if start_positions is not None and end_positions is not None:
+            loss = span_loss(start, end, start_positions, end_positions)
+        return _headed(output, loss=loss, start_logits=start, end_logits=end)
+
+
+class BertPredictionHead(nn.Module):
+    """The scores of each token of the vocabulary: layer_norm(act(W x + b)) E^T + c, E the token embedding."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(ops.zeros(config.vocab_size))
+        self.transform = BertPredictionTransform(config)
+        self.decoder = nn.Linear(config.hidden_size, config.vocab_size)
+        if config.tie_word_embeddings:  # else files have both, and the decoder's own counts
+            self.decoder.bias = self.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decoder(self.transform(x))
+
+
+class BertPredictionTransform(nn.Module):
+    """layer_norm(act(W x + b))."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.act = ACTIVATIONS[config.hidden_act]
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.LayerNorm(self.act(self.dense(x)))
+
+
+class BertMaskedHead(nn.Module):
+    """Holds the head under the name that it has in files."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.predictions = BertPredictionHead(config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.predictions(x)
+
+
+class BertForMaskedLM(BertHeadModel):
+    """BERT that guesses tokens that were masked: how it is pretrained.
+
+    Example:
+        >>> config = BertConfig(vocab_size=65, hidden_size=32, num_hidden_layers=2, num_attention_heads=4)
+        >>> BertForMaskedLM(config)(ops.zeros(2, 8, dtype="int64")).logits.shape
+        (2, 8, 65)
+    """
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__(config)
+        self.cls = BertMaskedHead(config)
+        self.cls.apply(self._init_weights)
+        if config.tie_word_embeddings:
+            self.cls.predictions.decoder.weight = self.bert.embeddings.word_embeddings.weight
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        **options: Any,
+    ) -> ModelOutput:
+        """Return the logits of every token, (B, T, V), and the loss where labels are given.
+
+        Args:
+            input_ids: see :meth:`BertModel.forward` for this and all that is not told here.
+            attention_mask: 1 for tokens and 0 for padding.
+            token_type_ids: segments.
+            position_ids: places.
+            inputs_embeds: embeddings in the place of ``input_ids``.
+            labels: (B, T), the tokens that were masked, and -100 for those that were not.
+            options: ``output_attentions`` and ``output_hidden_states``.
+        """
+        output = self.bert(
+            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, **options
+        )
+        logits = self.cls(output.last_hidden_state)
+        return _headed(output, loss=None if labels is None else token_loss(logits, labels), logits=logits)
+
+
+def _headed(output: ModelOutput, **results: Any) -> ModelOutput:
+    """Return the results of a head, with what the encoder was asked to tell."""
+    return ModelOutput(**results, hidden_states=output.hidden_states, attentions=output.attentions)
