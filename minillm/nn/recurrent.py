@@ -288,7 +288,10 @@ class RNNBase(Module):
                 finals.append(final)
             y = outputs[0] if directions == 1 else ops.cat(outputs, dim=1)
 
-        last = [ops.stack(list(states)) for states in zip(*finals, strict=True)]
+        if len(finals) == 1:  # a view is cheaper, and this is the step of every generation
+            last = [ops.unsqueeze(state, 0) for state in finals[0]]
+        else:
+            last = [ops.stack(list(states)) for states in zip(*finals, strict=True)]
         if rows.inverse is not None:
             last = [ops.index_select(state, 1, rows.inverse) for state in last]
         if not batched:

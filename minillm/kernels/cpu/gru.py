@@ -50,12 +50,12 @@ def gru_forward(
     hidden_n = xp.empty((steps.rows, size), x.dtype)  # W_hn h + b_hn, which r is multiplied with
     recurrent = RepeatedProduct(w_hh.T, steps.batch, len(steps.walk))
     bias = bias_n = None
-    if b_ih is not None and b_hh is not None:
-        bias = b_ih.copy()
-        bias[: 2 * size] += b_hh[: 2 * size]
-        # For every row a copy: that is twice as fast as a vector that is broadcast.
-        bias = xp.tile(bias, (steps.batch, 1))
-        bias_n = xp.tile(b_hh[2 * size :], (steps.batch, 1))
+    if b_ih is not None and b_hh is not None:  # for every row: half the time of a vector that is broadcast
+        bias = xp.empty((steps.batch, 3 * size), x.dtype)
+        bias[...] = b_ih
+        bias[:, : 2 * size] += b_hh[: 2 * size]
+        bias_n = xp.empty(h0.shape, x.dtype)
+        bias_n[...] = b_hh[2 * size :]
 
     for step in steps.walk:
         rows, n = step.rows, step.size

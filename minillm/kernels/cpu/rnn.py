@@ -48,8 +48,10 @@ def rnn_forward(
     hs_after = steps.outputs(hs)
     xp.matmul(x, w_ih.T, out=hs_after)
     recurrent = RepeatedProduct(w_hh.T, steps.batch, len(steps.walk))
-    # For every row a copy: that is twice as fast as a vector that is broadcast.
-    bias = None if b_ih is None or b_hh is None else xp.tile(b_ih + b_hh, (steps.batch, 1))
+    bias = None
+    if b_ih is not None and b_hh is not None:  # for every row: half the time of a vector that is broadcast
+        bias = xp.empty(h0.shape, x.dtype)
+        bias[...] = b_ih + b_hh
 
     for step in steps.walk:
         h = hs_after[step.rows]
