@@ -23,6 +23,7 @@ from minillm.nn.functional.activation import (
     tanh,
 )
 from minillm.nn.functional.attention import scaled_dot_product_attention
+from minillm.nn.functional.convolution import conv1d, conv2d
 from minillm.nn.functional.dropout import dropout
 from minillm.nn.functional.embedding import embedding, one_hot
 from minillm.nn.functional.linear import linear
@@ -42,11 +43,16 @@ from minillm.nn.functional.loss import (
 from minillm.nn.functional.multi_head_attention import multi_head_attention_forward
 from minillm.nn.functional.normalization import batch_norm, layer_norm, normalize, rms_norm
 from minillm.nn.functional.padding import pad
+from minillm.nn.functional.pooling import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 
 __all__ = [
+    "avg_pool1d",
+    "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "conv1d",
+    "conv2d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
@@ -63,6 +69,8 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsigmoid",
+    "max_pool1d",
+    "max_pool2d",
     "mse_loss",
     "multi_head_attention_forward",
     "nll_loss",
