@@ -19,6 +19,7 @@ from minillm.nn.activation import (
 )
 from minillm.nn.attention import MultiheadAttention
 from minillm.nn.container import ModuleDict, ModuleList, ParameterList, Sequential
+from minillm.nn.convolution import Conv1d, Conv2d
 from minillm.nn.dropout import Dropout
 from minillm.nn.embedding import Embedding
 from minillm.nn.gru import GRU
@@ -39,6 +40,7 @@ from minillm.nn.loss import (
 from minillm.nn.lstm import LSTM
 from minillm.nn.module import Module
 from minillm.nn.normalization import BatchNorm1d, LayerNorm, RMSNorm
+from minillm.nn.pooling import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from minillm.nn.recurrent import RNNBase
 from minillm.nn.rnn import RNN
 from minillm.nn.rnn_cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
@@ -58,9 +60,13 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "AvgPool1d",
+    "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
+    "Conv1d",
+    "Conv2d",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
@@ -79,6 +85,8 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool1d",
+    "MaxPool2d",
     "Module",
     "ModuleDict",
     "ModuleList",
