@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from heapq import heappop, heappush
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from minillm.autograd.errors import AnomalyError, OperationError, OperationTypeE
 from minillm.autograd.function import FREED, LEAF, Function, TensorClass, _non_finite, wrap
 from minillm.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled, switches
 from minillm.backend import Array, is_array, xp_of
+from minillm.backend.references import ONE_REFERENCE
 
 
 def sum_to(gradient: Any, shape: tuple[int, ...], name: str) -> Any:
@@ -78,7 +80,7 @@ class Walk:
                 if type(edge) is tuple:
                     self._send(edge, gradient)
                 else:
-                    self._send_to_leaf(edge, gradient, None, ((gradient,), (gradient,)))
+                    self._send_to_leaf(edge, gradient, None, False)
             while heap:
                 node = heappop(heap)[1]
                 dys = pending.pop(node)
@@ -121,8 +123,13 @@ class Walk:
         if not self.retain_graph and (saved or constants or node.inputs):
             node.saved = FREED
             node.constants = node.inputs = ()
-        for edge, dx in zip(edges, dxs):  # noqa: B905  (trailing gradients may be left out)
-            if edge is None or dx is None:
+        del saved, constants  # what remains of them is held by those who need it
+        for i in range(min(len(edges), len(dxs))):
+            edge = edges[i]
+            if edge is None:
+                continue
+            dx = dxs[i]
+            if dx is None:
                 continue
             if type(dx) is not np.ndarray and not hasattr(dx, "shape"):
                 raise OperationTypeError(
@@ -137,7 +144,9 @@ class Walk:
                     dx = dx.astype(dtype)
                 self._send(edge, dx)
             else:
-                self._send_to_leaf(edge, dx, node, (dys, saved, constants, dxs))
+                # Memory is a leaf's own if nothing but `dxs` and `dx` refers to it.
+                owned = not self.create_graph and dx.base is None and getrefcount(dx) == ONE_REFERENCE + 1
+                self._send_to_leaf(edge, dx, node, owned)
 
     def _send(self, edge: Any, dx: Any) -> None:
         """Add a gradient of an output of a node; the node's turn comes when all have arrived."""
@@ -154,21 +163,18 @@ class Walk:
             before = gradients[i]
             gradients[i] = dx if before is None else before + dx
 
-    def _send_to_leaf(self, leaf: Any, dx: Any, node: Function | None, shared: Any) -> None:
-        """Add a gradient of a leaf; ``shared`` holds groups of arrays that others may still use."""
+    def _send_to_leaf(self, leaf: Any, dx: Any, node: Function | None, owned: bool) -> None:
+        """Add a gradient of a leaf; ``owned`` says that no one else uses its memory."""
         array = leaf.array
         if dx.shape != array.shape:
             dx = sum_to(dx, array.shape, node.name() if node else "backward")
-        if dx.dtype != array.dtype:
+        if dx.dtype is not array.dtype and dx.dtype != array.dtype:
             dx = dx.astype(array.dtype)
         before = self.gradients.get(leaf)
         if before is None:
             self.gradients[leaf] = dx
-            if not self.create_graph and dx.base is None:
-                uses = sum([other is dx for group in shared for other in group])
-                kept = node is not None and any(value is dx for value in vars(node).values())
-                if uses == 1 and not kept:  # as what backward returned, and nowhere else
-                    self.owned.add(leaf)
+            if owned:
+                self.owned.add(leaf)
         elif leaf in self.owned:
             before += dx
             self.gradients[leaf] = before
@@ -202,7 +208,7 @@ class Walk:
             return self._backward_of_composite(node, dys)
         raw = node.saved
         tensors: list[Any] = []
-        for saved, origin in zip(raw, node.origins or (None,) * len(raw), strict=True):
+        for saved, origin in zip(raw, node.origins, strict=True):
             if origin is not None and not is_array(saved):
                 tensors.append(saved)
             elif origin is None:
@@ -354,7 +360,8 @@ def _first_gradient(name: str, output: Any, gradient: Any, create_graph: bool) -
                 f"{name}: the output has shape {output.array.shape}; only a single number has an implicit "
                 "gradient of 1: take the sum() or mean(), or give the gradient"
             )
-        gradient = wrap(xp.ones(output.array.shape, output.array.dtype))
+        shape, dtype = output.array.shape, output.array.dtype  # (asarray takes a tenth of the time of ones)
+        gradient = wrap(xp.ones(shape, dtype) if shape else xp.asarray(1, dtype))
     elif not isinstance(gradient, TensorClass.cls):
         gradient = wrap(xp.asarray(gradient))
     if gradient.array.shape != output.array.shape:
@@ -422,14 +429,15 @@ def backward(
     targets = None if wanted is None else [place_of(x) for x in wanted]
     walk = Walk(create_graph if retain_graph is None else retain_graph, create_graph, targets)
     walk.run(_roots("backward", outputs, gradients, create_graph))
-    for tensor in walk.gradients if wanted is None else wanted:
-        place = place_of(tensor)
-        gradient = walk.gradients.get(place)
-        if gradient is None:
-            continue
+    found = walk.gradients
+    if wanted is not None:
+        found = {tensor: found[place] for tensor in wanted if (place := place_of(tensor)) in found}
+    for tensor, gradient in found.items():
+        owned = tensor in walk.owned
         if tensor._hooks:
             gradient = walk._call_hooks(tensor._hooks, gradient)
-        _accumulate(tensor, gradient, place in walk.owned and not tensor._hooks, create_graph)
+            owned = False
+        _accumulate(tensor, gradient, owned, create_graph)
 
 
 def _check_inputs(name: str, inputs: list[Any]) -> None:
@@ -448,7 +456,9 @@ def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> No
     if create_graph:
         leaf._grad = gradient if leaf._grad is None else leaf._grad + gradient
     elif leaf._grad is None:
-        leaf._grad = wrap(xp_of(leaf.array).asarray(gradient if owned else gradient.copy()))
+        if type(gradient) is not np.ndarray:  # of NumPy's scalars, too
+            gradient = xp_of(leaf.array).asarray(gradient)
+        leaf._grad = wrap(gradient if owned else gradient.copy())
     elif leaf._grad._edge is not None:
         leaf._grad = wrap(leaf._grad.array + gradient)
     else:

@@ -113,17 +113,20 @@ class Function:
     _setup_context: ClassVar[Any] = None
 
     # Of each node, set by apply. (Slots are set and read in a third of the time of others.)
-    __slots__ = ("__dict__", "__weakref__", "constants", "edges", "number", "origins", "saved", "versions")
+    __slots__ = (
+        "__dict__", "__weakref__", "constants", "edges", "ids", "input_versions", "inputs", "number", "saved",
+        "versions",
+    )  # fmt: skip
     number: int
     edges: list[Any]  # for each argument None, a leaf tensor, or an Edge
     saved: tuple[Any, ...]
     constants: tuple[Any, ...]
-    origins: Sequence[int | None]  # for each saved array: input i, output ~j, or neither
-    versions: Sequence[tuple[list[int], int]]
+    versions: Sequence[tuple[list[int], int]]  # of the saved arrays
+    ids: tuple[list[int], list[int]]  # of the arrays that came in and went out
+    inputs: Sequence[Any]  # the arguments, and
+    input_versions: Sequence[tuple[list[int], int]]  # theirs, kept for the composite alone
     # Of some.
     outputs: list[tuple[tuple[int, ...], Any]] | None = None  # shape and dtype of several; None for one
-    inputs: tuple[Any, ...] = ()  # the arguments, and
-    input_versions: tuple[tuple[list[int], int], ...] = ()  # theirs, kept for the composite alone
     hooks: dict[int, dict[float, Callable[[Any], Any]]] | None = None
     _without_gradient: tuple[Any, ...] = ()  # outputs that PyTorch's ctx marked so
     _materialize_grads: bool = True
@@ -219,10 +222,10 @@ class Function:
             if not (switches.recording and cls.differentiable):
                 recorded = False
                 edges = [None] * len(edges)
-            elif len(arrays) > 2 or (len(arrays) == 2 and arrays[0] is arrays[1]):
+            elif len(set(map(id, arrays))) != len(arrays):
                 _tell_apart(arrays, edges)
         node.edges = edges
-        node.saved = node.constants = node.origins = node.versions = ()
+        node.saved = node.constants = node.versions = node.inputs = node.input_versions = ()
 
         try:
             result = node._forward_torch_style(arguments) if cls._torch_style else node.forward(*arrays)
@@ -241,15 +244,18 @@ class Function:
             if recorded:
                 node._record(arguments, arrays, result, outputs)
             return outputs
-        if type(result) is ndarray and result.base is None and _place_of(result, arrays) is None:
-            output = wrap(result)  # memory of its own, as most results are
-        else:
-            output = _tensor_of(result, arguments, arrays, recorded)
+        fresh = type(result) is ndarray and result.base is None
+        for array in arrays:
+            if array is result:
+                fresh = False
+        # Memory of its own, as most results are, or a view?
+        output = wrap(result) if fresh else _tensor_of(result, arguments, arrays, recorded)
         if recorded:
-            dtype: Any = output.array.dtype
+            array = output.array
+            dtype = array.dtype
             if dtype.kind == "f" and not node._without_gradient:
                 node.number = _next_number()
-                output._edge = (node, 0, output.array.shape, dtype)
+                output._edge = (node, 0, array.shape, dtype)
                 if node.saved or cls.composite is not None:
                     node._remember(arguments, arrays, (result,), (output,))
         return output
@@ -269,26 +275,50 @@ class Function:
     def _remember(
         self, arguments: Any, arrays: list[Any], result: tuple[Any, ...], outputs: tuple[Any, ...]
     ) -> None:
-        """Note which input or output each saved array is, and how often it has been written to."""
-        origins: list[int | None] = []
+        """Note how often each saved array has been written to, and which inputs and outputs there are.
+
+        Which of them each saved array is, `origins` finds out when it is asked for: no two arrays that are
+        alive at once have the same id, and those that were saved still are.
+        """
         versions: list[tuple[list[int], int]] = []
         for saved in self.saved:
-            origin = _place_of(saved, arrays)
-            source = None
-            if origin is not None:
-                source = arguments[origin]
-            elif (j := _place_of(saved, result)) is not None:
-                origin, source = ~j, outputs[j]
-            origins.append(origin)
-            version = getattr(source, "_version", None)
-            if version is not None:
-                versions.append((version, version[0]))
-        self.origins = origins
+            if saved is None:
+                continue
+            for i, array in enumerate(arrays):
+                if array is saved:
+                    version = getattr(arguments[i], "_version", None)
+                    if version is not None:
+                        versions.append((version, version[0]))
+                    break
+            else:
+                for i, array in enumerate(result):
+                    if array is saved:
+                        version = outputs[i]._version
+                        versions.append((version, version[0]))
+                        break
         self.versions = versions
+        self.ids = [*map(id, arrays)], [*map(id, result)]
         if self.composite is not None:
-            self.inputs = tuple(arrays)
+            self.inputs = arrays
             found = [a._version for a in arguments if isinstance(a, TensorClass.cls)]
-            self.input_versions = tuple([(version, version[0]) for version in found])
+            self.input_versions = [(version, version[0]) for version in found]
+
+    @property
+    def origins(self) -> list[int | None]:
+        """For each saved array: input i, output ~j, or neither."""
+        origins: list[int | None] = []
+        if not self.saved:
+            return origins
+        inputs, outputs = self.ids
+        for saved in self.saved:
+            key = id(saved)
+            if saved is not None and key in inputs:
+                origins.append(inputs.index(key))
+            elif saved is not None and key in outputs:
+                origins.append(~outputs.index(key))
+            else:
+                origins.append(None)
+        return origins
 
     def _forward_torch_style(self, arguments: Any) -> Any:
         """Run a forward written for PyTorch, which takes and returns Tensors."""

@@ -17,26 +17,18 @@ from operator import attrgetter, is_
 from typing import Any
 
 from minillm.backend import Array, xp_of
+from minillm.backend.references import ONE_REFERENCE
 
 _array_of = attrgetter("array")
-
-
-def _references_to_a_local() -> int:
-    value = object()
-    return sys.getrefcount(value)
-
-
-# What `sys.getrefcount(name)` returns if nothing but the local variable `name` refers to the object.
-_LOCAL = _references_to_a_local()
 
 
 def is_unshared(tensor: Any) -> bool:
     """Return whether nothing but ``tensor`` refers to its array, or to the memory that it lies in."""
     array = tensor.array
     base = array.base
-    if sys.getrefcount(array) != _LOCAL + 1:
+    if sys.getrefcount(array) != ONE_REFERENCE + 1:
         return False
-    return base is None or (type(base) is type(array) and sys.getrefcount(base) == _LOCAL + 1)
+    return base is None or (type(base) is type(array) and sys.getrefcount(base) == ONE_REFERENCE + 1)
 
 
 class Bundle:
@@ -115,11 +107,11 @@ class Bundle:
         owners = [self.params, *([state.get(name) for state in self.states] for name in self.names)]
         for tensors, views in zip(owners, [self.views, *self.state_views], strict=True):
             base = views[0].base
-            if sys.getrefcount(base) == _LOCAL + len(views):
+            if sys.getrefcount(base) == ONE_REFERENCE + len(views):
                 for i, tensor in enumerate(tensors):  # zip() would hold one more reference
                     view = views[i]
                     here = getattr(tensor, "array", None) is view
-                    if here and sys.getrefcount(view) == _LOCAL + 2:  # the tensor and the list
+                    if here and sys.getrefcount(view) == ONE_REFERENCE + 2:  # the tensor and the list
                         tensor.array = view.copy()
 
 
