@@ -17,12 +17,14 @@ from minillm.models.bert import (
 from minillm.models.cache import KVCache
 from minillm.models.config import Config, read_config
 from minillm.models.gpt2 import GPT2Config, GPT2LMHeadModel, GPT2Model
+from minillm.models.llama import LlamaConfig, LlamaForCausalLM, LlamaModel
 from minillm.models.output import ModelOutput
 from minillm.models.pretrained import PretrainedModel
 from minillm.models.rnn_lm import RecurrentState, RNNLMConfig, RNNLMHeadModel
 
 LANGUAGE_MODELS: dict[str, Any] = {
     GPT2Config.model_type: GPT2LMHeadModel,
+    LlamaConfig.model_type: LlamaForCausalLM,
     RNNLMConfig.model_type: RNNLMHeadModel,
 }
 
@@ -39,6 +41,9 @@ __all__ = [
     "GPT2LMHeadModel",
     "GPT2Model",
     "KVCache",
+    "LlamaConfig",
+    "LlamaForCausalLM",
+    "LlamaModel",
     "ModelOutput",
     "PretrainedModel",
     "RNNLMConfig",

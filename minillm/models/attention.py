@@ -34,10 +34,10 @@ def causal_mask(
         tensor([[ True,  True, False],
                 [ True,  True,  True]])
     """
-    if new == 1:  # it may look at all that was read
-        return None if seen is None else seen.reshape(-1, 1, 1, past + 1)
-    if seen is None and not past and not always:
+    if seen is None and (new == 1 or not (past or always)):
         return None
+    if new == 1 and seen is not None and bool(seen.array[:, -1].all()):  # it may look at all that was read
+        return seen.reshape(-1, 1, 1, past + 1)
     query = ops.arange(past, past + new, device=device).reshape(new, 1)
     key = ops.arange(past + new, device=device).reshape(1, past + new)
     causal = (key <= query).reshape(1, 1, new, past + new)
@@ -51,7 +51,8 @@ def positions_of(seen: Tensor, new: int) -> Tensor:
     """Return the places of the last ``new`` tokens, counted from the first that is no padding: (B, new).
 
     Example:
-        >>> positions_of(ops.tensor([[0, 0, 1, 1], [1, 1, 1, 1]]) != 0, new=4)
+        >>> import minillm
+        >>> positions_of(minillm.tensor([[0, 0, 1, 1], [1, 1, 1, 1]]) != 0, new=4)
         tensor([[0, 0, 0, 1],
                 [0, 1, 2, 3]])
     """
@@ -91,6 +92,9 @@ def attention_with_weights(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float, scale: float
 ) -> tuple[Tensor, Tensor]:
     """Return attention step by step, and its weights, (B, H, T, S), which the fused form never shows."""
+    group = q.shape[1] // k.shape[1]
+    if group > 1:  # heads of queries that share keys and values
+        k, v = (part.unsqueeze(2).expand(-1, -1, group, -1, -1).flatten(1, 2) for part in (k, v))
     scores = (q @ k.transpose(-1, -2)) * scale
     if mask is not None:
         scores = scores.masked_fill(~mask, -math.inf)

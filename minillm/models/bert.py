@@ -88,9 +88,7 @@ class BertConfig(LabelsConfig):
                 raise ValueError(f"BertConfig: {name} is set; a BERT that decodes is not offered")
         kind = self.other.get("position_embedding_type", "absolute")
         if kind != "absolute":
-            raise ValueError(
-                f"BertConfig: position_embedding_type is {kind!r}; only 'absolute' is offered"
-            )
+            raise ValueError(f"BertConfig: position_embedding_type is {kind!r}; only 'absolute' is offered")
 
 
 class BertEmbeddings(nn.Module):
@@ -112,10 +110,10 @@ class BertEmbeddings(nn.Module):
         inputs_embeds: Tensor | None,
     ) -> Tensor:
         x = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
-        T, places = x.shape[1], self.position_embeddings.num_embeddings
-        if T > places:
+        length, places = x.shape[1], self.position_embeddings.num_embeddings
+        if length > places:
             raise OperationError(
-                f"BertModel: {T} tokens are more than the {places} positions that it has; cut the text "
+                f"BertModel: {length} tokens are more than the {places} positions that it has; cut the text "
                 "(truncation=True), or give a model with larger max_position_embeddings"
             )
         if token_type_ids is None:
@@ -123,7 +121,7 @@ class BertEmbeddings(nn.Module):
         else:
             x = x + self.token_type_embeddings(token_type_ids)
         if position_ids is None:
-            x = x + self.position_embeddings.weight[:T]
+            x = x + self.position_embeddings.weight[:length]
         else:
             x = x + self.position_embeddings(position_ids)
         return self.dropout(self.LayerNorm(x))
@@ -271,8 +269,9 @@ class BertModel(BertPretrainedModel):
         add_pooling_layer: whether there is a pooler.
 
     Example:
+        >>> import minillm
         >>> config = BertConfig(vocab_size=65, hidden_size=32, num_hidden_layers=2, num_attention_heads=4)
-        >>> output = BertModel(config)(ops.zeros(2, 8, dtype="int64"))
+        >>> output = BertModel(config)(minillm.zeros(2, 8, dtype="int64"))
         >>> output.last_hidden_state.shape, output.pooler_output.shape
         ((2, 8, 32), (2, 32))
     """
@@ -348,9 +347,10 @@ class BertForSequenceClassification(BertHeadModel):
     """BERT that labels a text, or a pair of texts: a linear layer on the pooled state of [CLS].
 
     Example:
+        >>> import minillm
         >>> config = BertConfig(vocab_size=65, hidden_size=32, num_hidden_layers=2, num_attention_heads=4)
         >>> model = BertForSequenceClassification(config)
-        >>> model(ops.zeros(2, 8, dtype="int64"), labels=ops.tensor([0, 1])).logits.shape
+        >>> model(minillm.zeros(2, 8, dtype="int64"), labels=minillm.tensor([0, 1])).logits.shape
         (2, 2)
     """
 
@@ -393,10 +393,11 @@ class BertForTokenClassification(BertHeadModel):
     """BERT that labels every token: a linear layer on each hidden state.
 
     Example:
+        >>> import minillm
         >>> config = BertConfig(
         ...     vocab_size=65, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_labels=5
         ... )
-        >>> BertForTokenClassification(config)(ops.zeros(2, 8, dtype="int64")).logits.shape
+        >>> BertForTokenClassification(config)(minillm.zeros(2, 8, dtype="int64")).logits.shape
         (2, 8, 5)
     """
 
@@ -438,8 +439,9 @@ class BertForQuestionAnswering(BertHeadModel):
     """BERT that marks where in a text the answer to a question begins and ends.
 
     Example:
+        >>> import minillm
         >>> config = BertConfig(vocab_size=65, hidden_size=32, num_hidden_layers=2, num_attention_heads=4)
-        >>> BertForQuestionAnswering(config)(ops.zeros(2, 8, dtype="int64")).end_logits.shape
+        >>> BertForQuestionAnswering(config)(minillm.zeros(2, 8, dtype="int64")).end_logits.shape
         (2, 8)
     """
 
@@ -529,8 +531,9 @@ class BertForMaskedLM(BertHeadModel):
     """BERT that guesses tokens that were masked: how it is pretrained.
 
     Example:
+        >>> import minillm
         >>> config = BertConfig(vocab_size=65, hidden_size=32, num_hidden_layers=2, num_attention_heads=4)
-        >>> BertForMaskedLM(config)(ops.zeros(2, 8, dtype="int64")).logits.shape
+        >>> BertForMaskedLM(config)(minillm.zeros(2, 8, dtype="int64")).logits.shape
         (2, 8, 65)
     """
 

@@ -252,8 +252,9 @@ class GPT2Model(GPT2PretrainedModel):
     """The stack of blocks: tokens in, hidden states out.
 
     Example:
+        >>> import minillm
         >>> model = GPT2Model(GPT2Config(vocab_size=65, n_positions=16, n_embd=32, n_layer=2, n_head=4))
-        >>> model(ops.zeros(2, 8, dtype="int64")).last_hidden_state.shape
+        >>> model(minillm.zeros(2, 8, dtype="int64")).last_hidden_state.shape
         (2, 8, 32)
     """
 
@@ -364,9 +365,10 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
     """GPT-2 with its language-model head.
 
     Example:
+        >>> import minillm
         >>> config = GPT2Config(vocab_size=65, n_positions=16, n_embd=32, n_layer=2, n_head=4)
         >>> model = GPT2LMHeadModel(config)
-        >>> model(ops.zeros(2, 8, dtype="int64")).logits.shape
+        >>> model(minillm.zeros(2, 8, dtype="int64")).logits.shape
         (2, 8, 65)
     """
 

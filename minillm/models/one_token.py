@@ -45,6 +45,13 @@ def layer_norm(x: Array, weight: Array, bias: Array | None, eps: float) -> Array
     return y
 
 
+def rms_norm(x: Array, weight: Array, eps: float) -> Array:
+    """Return the rows of x, (B, C), with mean square 1, scaled."""
+    y = x * (1 / xp_of(x).sqrt((x * x).sum(axis=1, keepdims=True) / x.shape[1] + eps))
+    y *= weight
+    return y
+
+
 def attend(q: Array, keys: Array, values: Array, scale: float, mask: Array | None) -> Array:
     """Return softmax(scale q K^T) V for one query a row.
 

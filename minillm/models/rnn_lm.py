@@ -101,8 +101,9 @@ class RNNLMHeadModel(PretrainedModel):
     """A recurrent language model.
 
     Example:
+        >>> import minillm
         >>> model = RNNLMHeadModel(RNNLMConfig(vocab_size=65, embedding_dim=16, hidden_size=32, cell="gru"))
-        >>> model(ops.zeros(2, 8, dtype="int64")).logits.shape
+        >>> model(minillm.zeros(2, 8, dtype="int64")).logits.shape
         (2, 8, 65)
     """
 

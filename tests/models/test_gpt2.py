@@ -184,7 +184,7 @@ def test_cached_and_uncached_logits_are_equal(model, pieces):
 
 
 @pytest.mark.parametrize("give_all", [False, True])
-@pytest.mark.parametrize("pieces", [[9], [5, 1, 1, 1, 1], [4, 5]])
+@pytest.mark.parametrize("pieces", [[9], [5, 1, 1, 1, 1], [4, 5], [1] * 9])
 def test_cached_logits_are_equal_in_a_batch_padded_on_the_left(model, pieces, give_all):
     padding = np.array([0, 3])
     x = tokens()
@@ -197,7 +197,7 @@ def test_cached_logits_are_equal_in_a_batch_padded_on_the_left(model, pieces, gi
     with minillm.no_grad():
         for size in pieces:
             end = start + size
-            given = mask[:, :end] if give_all else mask[:, start:end] if not start else None
+            given = mask[:, :end] if give_all else mask[:, start:end] if start < 3 else None
             output = model(
                 x[:, start:end], cache, attention_mask=given, position_ids=positions[:, start:end]
             )

@@ -231,7 +231,7 @@ def test_settings_that_are_damaged(tmp_path, text, message):
 
 def test_a_kind_of_model_that_is_not_known(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "t9"}')
-    with pytest.raises(ValueError, match="model_type is 't9'; known are gpt2, rnn_lm"):
+    with pytest.raises(ValueError, match="model_type is 't9'; known are gpt2, llama, rnn_lm"):
         load_language_model(tmp_path)
 
 
