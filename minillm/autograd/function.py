@@ -320,6 +320,14 @@ class Function:
                 origins.append(None)
         return origins
 
+    def keep_copy_of(self, tensor: Any) -> None:
+        """Save a copy in the place of an input that the result of this very operation is written to."""
+        array = tensor.array
+        if any(saved is array for saved in self.saved):
+            copy = array.copy()
+            self.saved = tuple(copy if saved is array else saved for saved in self.saved)
+            self.versions = [pair for pair in self.versions if pair[0] is not tensor._version]
+
     def _forward_torch_style(self, arguments: Any) -> Any:
         """Run a forward written for PyTorch, which takes and returns Tensors."""
         before = switches.recording

@@ -266,6 +266,8 @@ class TensorBase:
             raise OperationError(
                 f"{name}: the result has dtype {result.dtype} and cannot be written into {self.dtype}"
             )
+        if result._edge is not None and result._edge is not LEAF:
+            result._edge[0].keep_copy_of(self)
         self.array[...] = result.array
         self._version[0] += 1
         if switches.recording:

@@ -118,9 +118,9 @@ class Tensor(TensorBase):
     __eq__, __ne__ = _operator(comparison.Eq), _operator(comparison.Ne)
     __lt__, __le__ = _operator(comparison.Lt), _operator(comparison.Le)
     __gt__, __ge__ = _operator(comparison.Gt), _operator(comparison.Ge)
-    __and__ = __rand__ = _operator(comparison.And)
-    __or__ = __ror__ = _operator(comparison.Or)
-    __xor__ = __rxor__ = _operator(comparison.Xor)
+    __and__ = __rand__ = _operator(comparison.BitwiseAnd)
+    __or__ = __ror__ = _operator(comparison.BitwiseOr)
+    __xor__ = __rxor__ = _operator(comparison.BitwiseXor)
     __neg__ = pointwise.neg
     __abs__ = pointwise.abs
     __invert__ = comparison.invert
@@ -284,7 +284,7 @@ class Tensor(TensorBase):
 
     def tile(self, *dims: Any) -> Any:
         """Return the whole tensor, repeated; see :func:`minillm.tile`."""
-        return repetition.tile(self, shape.sizes_of(dims))
+        return repetition.tile(self, shape.sizes_of("tile", dims))
 
     # -- shape and type -----------------------------------------------------------------------------
 
@@ -469,9 +469,9 @@ class Tensor(TensorBase):
     scatter_add_ = _in_place("scatter_add_", gathering.scatter_add)
     __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
     __ipow__, __imod__ = pow_, remainder_
-    __iand__ = _in_place("__iand__", comparison.And.apply)
-    __ior__ = _in_place("__ior__", comparison.Or.apply)
-    __ixor__ = _in_place("__ixor__", comparison.Xor.apply)
+    __iand__ = _in_place("__iand__", comparison.BitwiseAnd.apply)
+    __ior__ = _in_place("__ior__", comparison.BitwiseOr.apply)
+    __ixor__ = _in_place("__ixor__", comparison.BitwiseXor.apply)
 
     def copy_(self, other: Any) -> Any:
         """Take over the values of another tensor, which broadcasts, in place."""

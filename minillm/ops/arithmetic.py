@@ -59,11 +59,11 @@ class Div(Binary):
     @quiet
     def forward(self, a: Any, b: Any) -> Array:
         self.save_for_backward(a if self.needs(1) else None, b)
-        a, b = promoted(a, b)
-        xp = xp_of(a if is_array(a) else b)
-        if not any(is_array(x) and x.dtype.kind == "f" for x in (a, b)):
+        if any(is_array(x) and x.dtype.kind == "f" for x in (a, b)):
+            a, b = promoted(a, b)
+        else:
             a, b = (x.astype(get_default_dtype()) if is_array(x) else x for x in (a, b))
-        return xp.true_divide(a, b)
+        return xp_of(a if is_array(a) else b).true_divide(a, b)
 
     def backward(self, dy: Any) -> Any:
         a, b = self.saved
@@ -77,8 +77,7 @@ class DivRounded(Binary):
     @quiet
     def forward(self, a: Any, b: Any, mode: str) -> Array:
         a, b = promoted(a, b)
-        xp = xp_of(a if is_array(a) else b)
-        _no_zero_divisor(xp, a, b)
+        xp = _checked_divisor(a, b)
         down = xp.floor_divide(a, b)
         if mode == "floor":
             return down
@@ -97,20 +96,28 @@ class Remainder(Binary):
     def forward(self, a: Any, b: Any) -> Array:
         self.save_for_backward(a, b)
         a, b = promoted(a, b)
-        xp = xp_of(a if is_array(a) else b)
-        _no_zero_divisor(xp, a, b)
-        return xp.remainder(a, b)
+        return _checked_divisor(a, b).remainder(a, b)
 
     def backward(self, dy: Any) -> Any:
         a, b = self.saved
         return dy, -dy * DivRounded.apply(a, b, "floor") if self.needs(1) else None
 
 
-def _no_zero_divisor(xp: Any, a: Any, b: Any) -> None:
-    """Raise an error if integers are divided by zero, which has no result; of floats it is infinite."""
-    whole = all(x.dtype.kind != "f" if is_array(x) else isinstance(x, int) for x in (a, b))
-    if whole and bool(xp.any(b == 0) if is_array(b) else b == 0):
+def _kinds(*operands: Any) -> set[str]:
+    """Return the kinds of the operands: b for booleans, i and u for integers, f for floats."""
+    kind = {bool: "b", int: "i", float: "f"}
+    return {x.dtype.kind if is_array(x) else kind.get(type(x), "f") for x in operands}
+
+
+def _checked_divisor(a: Any, b: Any) -> Any:
+    """Return the array module, or raise an error for booleans and for integers divided by zero."""
+    xp = xp_of(a if is_array(a) else b)
+    kinds = _kinds(a, b)
+    if kinds == {"b"}:
+        raise TypeError("booleans are not divided; it needs floats or integers")
+    if "f" not in kinds and bool(xp.any(b == 0) if is_array(b) else b == 0):
         raise ValueError("an integer is divided by zero")
+    return xp
 
 
 class Pow(Binary):
@@ -119,17 +126,19 @@ class Pow(Binary):
     @quiet
     def forward(self, a: Any, b: Any) -> Array:
         self.save_for_backward(a, b)
+        xp = xp_of(a if is_array(a) else b)
+        kinds = _kinds(a, b)
+        if kinds == {"b"}:
+            raise TypeError("booleans have no powers; it needs floats or integers")
+        if "f" not in kinds and bool(xp.any(b < 0) if is_array(b) else b < 0):
+            raise ValueError("integers to negative powers are no integers; cast them to floats")
         a, b = promoted(a, b)
         if not is_array(b):
             # NumPy's power is far slower than a product, or a root.
             if b in (1, 2, 3) and a.dtype.kind != "b":
                 return a * a if b == 2 else a * a * a if b == 3 else a.copy()
             if b == 0.5:
-                return xp_of(a).sqrt(a)
-        xp = xp_of(a if is_array(a) else b)
-        whole = all(x.dtype.kind in "iu" if is_array(x) else isinstance(x, int) for x in (a, b))
-        if whole and bool(xp.any(b < 0) if is_array(b) else b < 0):
-            raise ValueError("integers to negative powers are no integers; cast them to floats")
+                return xp.sqrt(a)
         return xp.power(a, b)
 
     def backward(self, dy: Any) -> Any:
@@ -203,7 +212,6 @@ def div(input: Tensor | Number, other: Tensor | Number, *, rounding_mode: str | 
         return Div.apply(input, other)
     if rounding_mode not in ("floor", "trunc"):
         raise OperationError(f"div: got rounding_mode={rounding_mode!r}; it needs None, 'floor' or 'trunc'")
-    refuse("div", "b", input, other)
     return DivRounded.apply(input, other, rounding_mode)
 
 
@@ -225,7 +233,6 @@ def remainder(input: Tensor | Number, other: Tensor | Number) -> Tensor:
         >>> minillm.remainder(minillm.tensor([7.0, -7.0]), 3)
         tensor([1., 2.])
     """
-    refuse("remainder", "b", input, other)
     return Remainder.apply(input, other)
 
 

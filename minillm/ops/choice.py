@@ -52,20 +52,38 @@ class Nonzero(Function):
         return tuple(indices) if as_tuple else xp_of(x).stack(indices, axis=1)[:, : x.ndim]
 
 
-class Extremum(Binary):
-    """y = max(a, b) or min(a, b), by name; where the two are equal, each gets half of the gradient."""
+class Maximum(Binary):
+    """y = max(a, b); where the two are equal, each gets half of the gradient."""
 
-    def forward(self, a: Any, b: Any, name: str) -> Array:
-        self.larger = name == "maximum"
+    def forward(self, a: Any, b: Any) -> Array:
+        a, b = self._two_tensors(a, b)
+        return xp_of(a).maximum(a, b)
+
+    def _two_tensors(self, a: Any, b: Any) -> Any:
+        if not (is_array(a) and is_array(b)):
+            raise TypeError("it needs two tensors; clamp takes numbers")
         self.save_for_backward(a, b)
-        a, b = promoted(a, b)
-        return getattr(xp_of(a), name)(a, b)
+        return promoted(a, b)
 
     def backward(self, dy: Any) -> Any:
         a, b = self.saved
-        of_a, of_b = (a > b, a < b) if self.larger else (a < b, a > b)
-        tie = where(a == b, dy * 0.5, 0.0)
-        return where(of_a, dy, tie), where(of_b, dy, tie)
+        return self._shares(dy, a > b, a == b, a < b)
+
+    def _shares(self, dy: Any, a_wins: Any, tie: Any, b_wins: Any) -> Any:
+        half = where(tie, dy * 0.5, 0.0)
+        return where(a_wins, dy, half), where(b_wins, dy, half)
+
+
+class Minimum(Maximum):
+    """y = min(a, b); where the two are equal, each gets half of the gradient."""
+
+    def forward(self, a: Any, b: Any) -> Array:
+        a, b = self._two_tensors(a, b)
+        return xp_of(a).minimum(a, b)
+
+    def backward(self, dy: Any) -> Any:
+        a, b = self.saved
+        return self._shares(dy, a < b, a == b, a > b)
 
 
 class Clamp(Function):
@@ -75,6 +93,8 @@ class Clamp(Function):
         xp = xp_of(x)
         y = x if low is None else xp.maximum(*promoted(x, low))
         y = y if high is None else xp.minimum(*promoted(y, high))
+        if y.dtype.kind == "b":
+            raise TypeError("booleans are not held between bounds")
         if self.needs(0):
             inside = xp.ones(x.shape, bool) if low is None else x >= low
             self.save_constants(inside if high is None else inside & (x <= high))
@@ -112,7 +132,7 @@ def maximum(input: Tensor, other: Tensor) -> Tensor:
         >>> minillm.maximum(minillm.tensor([1.0, 5.0]), minillm.tensor([3.0, 3.0]))
         tensor([3., 5.])
     """
-    return Extremum.apply(input, other, "maximum")
+    return Maximum.apply(input, other)
 
 
 def minimum(input: Tensor, other: Tensor) -> Tensor:
@@ -123,7 +143,7 @@ def minimum(input: Tensor, other: Tensor) -> Tensor:
         >>> minillm.minimum(minillm.tensor([1.0, 5.0]), minillm.tensor([3.0, 3.0]))
         tensor([1., 3.])
     """
-    return Extremum.apply(input, other, "minimum")
+    return Minimum.apply(input, other)
 
 
 def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None) -> Tensor:

@@ -62,33 +62,73 @@ class Ge(Compare):
     relation = "greater_equal"
 
 
-class Bitwise(Binary):
-    """y = the logical operation of two boolean tensors, or the bitwise one of two integer tensors."""
+class Relation(Binary):
+    """y = what NumPy's function ``relation`` says of a and b, two tensors."""
 
     differentiable = False
     relation: str
+
+    def forward(self, a: Any, b: Any) -> Array:
+        if not (is_array(a) and is_array(b)):
+            raise TypeError("it needs two tensors")
+        return getattr(xp_of(a), self.relation)(a, b)
+
+
+class LogicalAnd(Relation):
+    """y = whether a and b are true (not zero)."""
+
+    relation = "logical_and"
+
+
+class LogicalOr(Relation):
+    """y = whether a or b is true."""
+
+    relation = "logical_or"
+
+
+class LogicalXor(Relation):
+    """y = whether one of a and b is true, and the other is not."""
+
+    relation = "logical_xor"
+
+
+class BitwiseAnd(Relation):
+    """y = a & b, of booleans or of the bits of integers; numbers may stand for tensors."""
+
+    relation = "bitwise_and"
+
+    @classmethod
+    def explain(cls, a: Any, b: Any, *rest: Any) -> str | None:
+        return super().explain(a, b) or "it needs booleans or integers"
 
     def forward(self, a: Any, b: Any) -> Array:
         a, b = promoted(a, b)
         return getattr(xp_of(a if is_array(a) else b), self.relation)(a, b)
 
 
-class And(Bitwise):
-    """y = a & b."""
-
-    relation = "bitwise_and"
-
-
-class Or(Bitwise):
+class BitwiseOr(BitwiseAnd):
     """y = a | b."""
 
     relation = "bitwise_or"
 
 
-class Xor(Bitwise):
+class BitwiseXor(BitwiseAnd):
     """y = a ^ b."""
 
     relation = "bitwise_xor"
+
+
+class BitwiseNot(Function):
+    """y = ~x, of booleans or of the bits of integers."""
+
+    differentiable = False
+
+    @classmethod
+    def explain(cls, x: Any) -> str:
+        return "it needs booleans or integers"
+
+    def forward(self, x: Array) -> Array:
+        return ~x
 
 
 class Test(Function):
@@ -107,15 +147,6 @@ class IsClose(Binary):
 
     def forward(self, a: Array, b: Array, rtol: float, atol: float, equal_nan: bool) -> Array:
         return xp_of(a).isclose(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan)
-
-
-class Logical(Binary):
-    """y = a logical relation of what is true (not zero) in a and b, by the name of NumPy's function."""
-
-    differentiable = False
-
-    def forward(self, a: Any, b: Any, name: str) -> Array:
-        return getattr(xp_of(a if is_array(a) else b), name)(a, b)
 
 
 def eq(input: Tensor, other: Tensor | Number) -> Tensor:
@@ -203,7 +234,7 @@ def logical_and(input: Tensor, other: Tensor) -> Tensor:
         >>> minillm.logical_and(minillm.tensor([0, 1, 2]), minillm.tensor([True, False, True]))
         tensor([False, False,  True])
     """
-    return Logical.apply(input, other, "logical_and")
+    return LogicalAnd.apply(input, other)
 
 
 def logical_or(input: Tensor, other: Tensor) -> Tensor:
@@ -214,7 +245,7 @@ def logical_or(input: Tensor, other: Tensor) -> Tensor:
         >>> minillm.logical_or(minillm.tensor([0, 1]), minillm.tensor([False, False]))
         tensor([False,  True])
     """
-    return Logical.apply(input, other, "logical_or")
+    return LogicalOr.apply(input, other)
 
 
 def logical_xor(input: Tensor, other: Tensor) -> Tensor:
@@ -225,12 +256,12 @@ def logical_xor(input: Tensor, other: Tensor) -> Tensor:
         >>> minillm.logical_xor(minillm.tensor([0, 1]), minillm.tensor([True, True]))
         tensor([ True, False])
     """
-    return Logical.apply(input, other, "logical_xor")
+    return LogicalXor.apply(input, other)
 
 
 def invert(input: Tensor) -> Tensor:
     """Return ~input: the logical not of booleans, the bitwise not of integers."""
-    return Test.apply(input, "invert")
+    return BitwiseNot.apply(input)
 
 
 def isnan(input: Tensor) -> Tensor:

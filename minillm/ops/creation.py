@@ -136,7 +136,7 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
 
 
 def _filled(name: str, sizes: tuple[Any, ...], dtype: Any, device: Any, requires_grad: bool) -> Tensor:
-    shape = sizes_of(sizes)
+    shape = sizes_of(name, sizes)
     if any(n < 0 for n in shape):
         raise OperationError(f"{name}: got the shape {shape}; sizes need to be 0 or more")
     dtype = get_default_dtype() if dtype is None else to_dtype(dtype)
@@ -193,7 +193,7 @@ def full(
             else "int64" if isinstance(fill_value, builtins.int)
             else get_default_dtype()
         )  # fmt: skip
-    shape = sizes_of((size,) if isinstance(size, builtins.int) else tuple(size))
+    shape = sizes_of("full", (size,) if isinstance(size, builtins.int) else tuple(size))
     return _finish(xp_for(device).full(shape, fill_value, to_dtype(dtype)), requires_grad)
 
 

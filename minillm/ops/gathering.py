@@ -20,8 +20,8 @@ def _checked(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
     """Return the dimension from 0 and the index as an array, or raise an error for what cannot be."""
     dim = dim_of(name, input.ndim, dim)
     array = getattr(index, "array", index)
-    if array.dtype.kind not in "iu":
-        raise OperationTypeError(f"{name}: got an index of {array.dtype}; it needs integers")
+    if array.dtype not in ("int64", "int32"):
+        raise OperationTypeError(f"{name}: got an index of {array.dtype}; it needs int64 or int32")
     size = input.shape[dim] if input.ndim else 1
     if array.size and (int(array.min()) < 0 or int(array.max()) >= size):
         raise OperationIndexError(

@@ -15,6 +15,7 @@ from minillm.autograd.errors import OperationError, OperationIndexError, Operati
 from minillm.autograd.function import Function
 from minillm.backend import Array, check_index, is_array, scatter_add, xp_of
 from minillm.ops.choice import Nonzero, where
+from minillm.ops.promotion import Number, as_operand, cast
 from minillm.ops.repetition import broadcast_to
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def plain_index(index: Any, like: Array) -> Any:
     if isinstance(index, slice) and index.step is not None and index.step < 0:
         raise OperationError(f"indexing: got the step {index.step}; it needs a positive one, flip() reverses")
     if is_array(index):
-        if index.dtype.kind == "f":
-            raise OperationTypeError(f"indexing: got an index of {index.dtype}; it needs integers or booleans")
+        if index.dtype not in ("int64", "int32", "uint8", "bool"):
+            raise OperationTypeError(f"indexing: got an index of {index.dtype}; it needs int64, int32 or bool")
         if index.dtype == "uint8":  # PyTorch's masks of old
             index = index.astype(bool)
     return index
@@ -81,8 +82,7 @@ class IndexPut(Function):
 
     def forward(self, x: Array, values: Any, index: Any, accumulate: bool) -> Array:
         self.index, self.accumulate = index, accumulate
-        if is_array(values) and values.dtype != x.dtype:
-            values = values.astype(x.dtype)
+        values = as_operand(values, x.dtype)
         y = x.copy()
         if accumulate:
             scatter_add(y, index, values)
@@ -124,7 +124,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
     try:
         if xp_of(input.array) is not np:
             check_index("setitem", input.shape, index)
-        input.array[index] = array
+        input.array[index] = as_operand(array, input.dtype) if isinstance(array, Number) else array
     except (ValueError, IndexError, TypeError) as error:
         shape = getattr(array, "shape", ())
         kind = OperationIndexError if isinstance(error, IndexError) else OperationError
@@ -159,9 +159,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     _needs_mask("masked_fill", mask)
     if getattr(value, "ndim", 0):
         raise OperationError(f"masked_fill: got a value of shape {tuple(value.shape)}; it needs a single number")
-    kind = value.dtype.kind if hasattr(value, "dtype") else "f" if isinstance(value, float) else "i"
-    if kind == "f" and input.dtype.kind != "f":
-        raise OperationTypeError(f"masked_fill: got a fractional value for {input.dtype}")
+    value = cast(value, input.dtype) if hasattr(value, "dtype") else as_operand(value, input.dtype)
     return where(mask, value, input)
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from minillm.autograd.errors import OperationError
+from minillm.autograd.errors import OperationError, OperationTypeError
 from minillm.autograd.function import Function
 from minillm.backend import Array, xp_of
-from minillm.ops.promotion import Number, quiet
+from minillm.ops.promotion import Binary, Number, quiet
 from minillm.ops.shape import reshape
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
                 "both need at least one dimension; use * for numbers"
             )
     except AttributeError:
-        return Matmul.apply(input, other)
+        kinds = f"{type(input).__name__} and {type(other).__name__}"
+        raise OperationTypeError(f"matmul: got {kinds}; it needs two tensors") from None
     if not row and not column:
         return Matmul.apply(input, other)
     if input.shape[-1] != other.shape[-1 if column else -2]:
@@ -183,8 +184,9 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha:
         tensor([[7., 7.]])
     """
     product = mm(mat1, mat2) * alpha
-    total = product + input * beta if beta else product  # a beta of 0 hides even NaN
-    if total.shape != product.shape or total.dtype != product.dtype:
+    fits = input.dtype == product.dtype and Binary.explain(input, product) is None and input.ndim <= 2
+    total = product + input * beta if beta and fits else product  # a beta of 0 hides even NaN
+    if not fits or total.shape != product.shape:
         raise OperationError(
             f"addmm: got {input.dtype} {tuple(input.shape)} for a product of {product.dtype} "
             f"{tuple(product.shape)}; it needs that dtype, and to broadcast to that shape"

@@ -209,7 +209,7 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
         >>> minillm.flip(minillm.arange(3), (0,))
         tensor([2, 1, 0])
     """
-    return Flip.apply(input, dims_of("flip", input.ndim, sizes_of(dims)) if input.ndim else ())
+    return Flip.apply(input, dims_of("flip", input.ndim, sizes_of("flip", dims)) if input.ndim else ())
 
 
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:

@@ -106,9 +106,24 @@ class Sqrt(Function):
         return dy / (2 * y)
 
 
+class Reciprocal(Function):
+    """y = 1 / x,  dx = -dy y^2."""
+
+    @quiet
+    def forward(self, x: Array) -> Array:
+        y = 1 / floating(x)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, dy: Any) -> Any:
+        (y,) = self.saved
+        return -dy * (y * y)
+
+
 class Sin(Function):
     """y = sin x,  dx = dy cos x."""
 
+    @quiet
     def forward(self, x: Array) -> Array:
         self.save_for_backward(x)
         return xp_of(x).sin(floating(x))
@@ -121,6 +136,7 @@ class Sin(Function):
 class Cos(Function):
     """y = cos x,  dx = -dy sin x."""
 
+    @quiet
     def forward(self, x: Array) -> Array:
         self.save_for_backward(x)
         return xp_of(x).cos(floating(x))
@@ -202,6 +218,7 @@ def abs(input: Tensor) -> Tensor:
         >>> minillm.abs(minillm.tensor([1.0, -2.0]))
         tensor([1., 2.])
     """
+    refuse("abs", "b", input)
     return Abs.apply(input)
 
 
@@ -279,7 +296,7 @@ def rsqrt(input: Tensor) -> Tensor:
         >>> minillm.rsqrt(minillm.tensor([4.0]))
         tensor([0.5000])
     """
-    return 1 / sqrt(input)
+    return Reciprocal.apply(sqrt(input))
 
 
 def reciprocal(input: Tensor) -> Tensor:
@@ -290,7 +307,7 @@ def reciprocal(input: Tensor) -> Tensor:
         >>> minillm.reciprocal(minillm.tensor([4.0]))
         tensor([0.2500])
     """
-    return 1 / input
+    return Reciprocal.apply(input)
 
 
 def square(input: Tensor) -> Tensor:
@@ -301,7 +318,7 @@ def square(input: Tensor) -> Tensor:
         >>> minillm.square(minillm.tensor([3.0]))
         tensor([9.])
     """
-    return input * input
+    return input**2
 
 
 def sin(input: Tensor) -> Tensor:

@@ -28,24 +28,27 @@ quiet = np.errstate(all="ignore")
 
 def promoted(a: Any, b: Any) -> tuple[Any, Any]:
     """Return two operands in the dtype that PyTorch would compute in; numbers stay numbers."""
-    if type(b) in _NUMBERS:
-        if type(a) in _NUMBERS:
-            raise TypeError("at least one of the two needs to be a tensor")
-        if a.dtype.kind == "f":  # a number bends to an array of floats
+    try:
+        if type(b) in _NUMBERS:
+            if a.dtype.kind == "f":  # a number bends to an array of floats
+                return a, b
+        elif type(a) in _NUMBERS:
+            if b.dtype.kind == "f":
+                return a, b
+        elif a.dtype is b.dtype:
             return a, b
-    elif type(a) in _NUMBERS:
-        if b.dtype.kind == "f":
-            return a, b
-    elif a.dtype is b.dtype:
-        return a, b
+    except AttributeError:
+        raise TypeError("it needs two tensors, or a tensor and a number") from None
     dtype = result_type(a, b)
-    return _cast_operand(a, dtype), _cast_operand(b, dtype)
+    return as_operand(a, dtype), as_operand(b, dtype)
 
 
-def _cast_operand(x: Any, dtype: Any) -> Any:
-    """Return an operand in a dtype; a number as a number of its kind, wrapped round where it is too large."""
+def as_operand(x: Any, dtype: Any) -> Any:
+    """Return an operand in a dtype; a number as one of its kind, wrapped round where it is too large."""
     if is_array(x):
         return x if x.dtype == dtype else x.astype(dtype)
+    if dtype.kind == "b":
+        return builtins.bool(x)
     if dtype.kind in "iu":
         bits = 8 * dtype.itemsize
         low = -(1 << (bits - 1)) if dtype.kind == "i" else 0

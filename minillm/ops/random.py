@@ -35,7 +35,7 @@ def randn(
         (2, 3)
     """
     generator = generator or default_generator()
-    return _drawn(generator.normal(sizes_of(size), dtype=dtype, device=device), requires_grad)
+    return _drawn(generator.normal(sizes_of("randn", size), dtype=dtype, device=device), requires_grad)
 
 
 def rand(
@@ -53,7 +53,7 @@ def rand(
         (2, 3)
     """
     generator = generator or default_generator()
-    return _drawn(generator.uniform(sizes_of(size), dtype=dtype, device=device), requires_grad)
+    return _drawn(generator.uniform(sizes_of("rand", size), dtype=dtype, device=device), requires_grad)
 
 
 def randn_like(
@@ -99,7 +99,7 @@ def randint(
     elif high is None:
         low, high = 0, low
     generator = generator or default_generator()
-    return _drawn(generator.integers(low, high, sizes_of((size,)), device=device).astype(to_dtype(dtype)))
+    return _drawn(generator.integers(low, high, sizes_of("randint", (size,)), device=device).astype(to_dtype(dtype)))
 
 
 def randperm(n: int, *, generator: Generator | None = None, device: Any = None) -> Tensor:
@@ -144,7 +144,7 @@ def normal(
         raise OperationError("normal: it needs a tensor for mean or std, or numbers for both and a size")
     if not tensors:
         generator = generator or default_generator()
-        return _drawn(generator.normal(sizes_of((size,)), mean, std, dtype, device))
+        return _drawn(generator.normal(sizes_of("normal", (size,)), mean, std, dtype, device))
     if any(bool((x < 0).any()) for x in tensors if x is std):
         raise OperationError("normal: got a negative std")
     shape = np.broadcast_shapes(*(x.shape for x in tensors))

@@ -51,7 +51,7 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
         >>> minillm.zeros(3, 1).expand(-1, 4).shape
         (3, 4)
     """
-    shape = sizes_of(sizes)
+    shape = sizes_of("expand", sizes)
     extra = len(shape) - input.ndim
     if extra < 0:
         raise OperationError(f"expand: got {len(shape)} sizes for a tensor of shape {tuple(input.shape)}")
@@ -69,7 +69,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
         tensor([[1, 2, 1, 2],
                 [1, 2, 1, 2]])
     """
-    times = sizes_of(repeats)
+    times = sizes_of("repeat", repeats)
     extra = len(times) - input.ndim
     if extra < 0 or any(n < 0 for n in times):
         raise OperationError(
@@ -119,8 +119,8 @@ def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None) -> Te
         before, after = tuple(input.shape[:dim]), tuple(input.shape[dim + 1 :])
         spread = broadcast_to(reshape(input, (*before, size, 1, *after)), (*before, size, array, *after))
         return reshape(spread, (*before, size * array, *after))
-    if array.dtype.kind not in "iu":
-        raise OperationTypeError(f"repeat_interleave: got repeats of {array.dtype}; it needs integers")
+    if array.dtype not in ("int64", "int32"):
+        raise OperationTypeError(f"repeat_interleave: got repeats of {array.dtype}; it needs int64 or int32")
     if array.size not in (1, size) or array.ndim > 1:
         raise OperationError(f"repeat_interleave: got {array.size} repeats for size {size} of dimension {dim}")
     counts = np.broadcast_to(np.array(array.tolist(), "int64").reshape(-1), size)

@@ -16,12 +16,19 @@ class Step(Function):
     """y = a function of NumPy's that is constant between jumps, by name,  dx = 0."""
 
     def forward(self, x: Array, name: str, *arguments: Any) -> Array:
-        if x.dtype.kind != "f" and name != "sign":
+        if x.dtype.kind != "f":
             return x.copy()  # integers are round
         return getattr(xp_of(x), name)(x, *arguments)
 
     def backward(self, dy: Any) -> Any:
         return dy * 0
+
+
+class Sign(Step):
+    """y = -1, 0 or 1, and 0 for NaN,  dx = 0."""
+
+    def forward(self, x: Array, name: str = "sign", *arguments: Any) -> Array:
+        return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
 
 
 def sign(input: Tensor) -> Tensor:
@@ -32,7 +39,7 @@ def sign(input: Tensor) -> Tensor:
         >>> minillm.sign(minillm.tensor([-2.0, 0.0, 3.0]))
         tensor([-1.,  0.,  1.])
     """
-    return input if input.dtype.kind == "b" else Step.apply(input, "sign")
+    return input if input.dtype.kind == "b" else Sign.apply(input)
 
 
 def floor(input: Tensor) -> Tensor:

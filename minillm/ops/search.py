@@ -223,7 +223,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     return _taken(input, dim, index, keepdim)
 
 
-def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> ValuesIndices:
+def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> ValuesIndices:
     """Return (values, indices) in order along ``dim``; equal elements keep their order, NaN is largest.
 
     Example:
@@ -235,7 +235,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     return ValuesIndices(gather(input, dim, order), order)
 
 
-def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:
     """Return the indices that put the elements in order along ``dim``.
 
     Example:

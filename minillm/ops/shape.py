@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minillm.autograd.errors import OperationError, OperationIndexError
+from minillm.autograd.errors import OperationError, OperationIndexError, OperationTypeError
 from minillm.autograd.function import Function
 from minillm.backend import Array, to_dtype, xp_of
 
@@ -40,11 +40,14 @@ def dims_of(name: str, ndim: int, dim: Any) -> tuple[int, ...]:
     return dims
 
 
-def sizes_of(sizes: tuple[Any, ...]) -> tuple[int, ...]:
-    """Return sizes that were given one by one or as one sequence."""
+def sizes_of(name: str, sizes: tuple[Any, ...]) -> tuple[int, ...]:
+    """Return sizes (or dims) that were given one by one or as one sequence."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = tuple(sizes[0])
-    return tuple(map(operator.index, sizes))
+    try:
+        return tuple(map(operator.index, sizes))
+    except TypeError:
+        raise OperationTypeError(f"{name}: got {sizes}; it needs integers") from None
 
 
 class Reshape(Function):
@@ -112,7 +115,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
         tensor([[0, 1, 2],
                 [3, 4, 5]])
     """
-    return Reshape.apply(input, sizes_of(shape))
+    return Reshape.apply(input, sizes_of("reshape", shape))
 
 
 def view(input: Tensor, *shape: Any) -> Tensor:
@@ -129,7 +132,7 @@ def view(input: Tensor, *shape: Any) -> Tensor:
     """
     if len(shape) == 1 and isinstance(shape[0], (str, type, np.dtype)):
         return ViewAs.apply(input, to_dtype(shape[0]))
-    return View.apply(input, sizes_of(shape))
+    return View.apply(input, sizes_of("view", shape))
 
 
 class ViewAs(Function):
@@ -208,7 +211,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
         >>> minillm.permute(minillm.zeros(2, 3, 4), (2, 0, 1)).shape
         (4, 2, 3)
     """
-    order = dims_of("permute", input.ndim, sizes_of(dims))
+    order = dims_of("permute", input.ndim, sizes_of("permute", dims))
     if len(order) != input.ndim:
         raise OperationError(f"permute: got {len(order)} dims for shape {tuple(input.shape)}; it needs each once")
     return Permute.apply(input, order)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from minillm.autograd.function import Function
-from minillm.backend import Array
+from minillm.backend import Array, get_default_dtype
 from minillm.kernels import kernels_of
 from minillm.ops.choice import where
 from minillm.ops.comparison import isinf
@@ -88,6 +88,7 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
         >>> minillm.logsumexp(minillm.tensor([100.0, 100.0]), dim=0)
         tensor(100.6931)
     """
+    input = input if input.dtype.kind == "f" else cast(input, get_default_dtype())
     dims = reduced_dims("logsumexp", input, dim)
     if all(input.shape[d] for d in dims):
         plain: Any = input.detach() if hasattr(input, "detach") else input

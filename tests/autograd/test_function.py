@@ -171,16 +171,16 @@ def test_errors_name_the_operation_and_what_it_got(raised, kind, device):
         def explain(cls, x, by, pieces):
             return f"it needs even ones, not {by}"
 
-    with pytest.raises(kind, match="explained: got .*; it needs even ones, not 3"):
+    with pytest.raises(kind, match=r"explained: got .*; it needs even ones, not 3"):
         Explained.apply(leaf(1), 3, [])
 
 
 def test_two_devices_are_named():
     x = minillm.ones(2)
     y = minillm.ones(2, device="strict")
-    with pytest.raises(RuntimeError, match="add: .*cpu and strict"):
+    with pytest.raises(RuntimeError, match=r"add: .*cpu and strict"):
         x + y
-    with pytest.raises(RuntimeError, match="matmul: .*strict and cpu"):
+    with pytest.raises(RuntimeError, match=r"matmul: .*strict and cpu"):
         y @ x
 
 

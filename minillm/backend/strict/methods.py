@@ -110,7 +110,6 @@ _METHODS = signatures(
     copy(order=)
     cumprod(; axis=, dtype=, out=)
     cumsum(; axis=, dtype=, out=)
-    diagonal(offset=, axis1=, axis2=)
     dot(b!; out=)
     flatten(order=)
     max(; axis=, out=, keepdims=)
@@ -166,6 +165,12 @@ def _tobytes(self: StrictArray, order: Any = "C") -> bytes:
 
 def _reshape(self: StrictArray, *shape: Any, order: Any = "C") -> StrictArray:
     return wrap(self._host.reshape(*shape, order=order), self)
+
+
+def _diagonal(self: StrictArray, offset: int = 0, axis1: int = 0, axis2: int = 1) -> StrictArray:
+    host = self._host.diagonal(offset, axis1, axis2)
+    host.flags.writeable = self._host.flags.writeable  # NumPy gives a view that no one may write to
+    return wrap(host, self)
 
 
 def _transpose(self: StrictArray, *axes: Any) -> StrictArray:
@@ -225,6 +230,7 @@ for _name, _function in {
     "__rdivmod__": _reversed_divmod,
     "__pos__": _positive,
     "argsort": _argsort,
+    "diagonal": _diagonal,
     "fill": _fill,
     "item": _item,
     "partition": _partition,
