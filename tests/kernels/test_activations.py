@@ -36,6 +36,9 @@ EXACT = {"gelu": gelu, "gelu_tanh": gelu_tanh, "silu": silu}
 def test_values_and_slopes_are_accurate(name, dtype, error, device):
     x = np.linspace(-9, 9, 4001).astype(dtype)
     y, slope = getattr(cpu, name)(to_device(x, device), True)
+    alone, nothing = getattr(cpu, name)(to_device(x, device), False)
+    assert nothing is None
+    np.testing.assert_allclose(to_numpy(alone), to_numpy(y), rtol=error)
     assert y.dtype == slope.dtype == x.dtype
     for got, wanted in zip((y, slope), EXACT[name](x.astype("float64")), strict=True):
         got = to_numpy(got).astype("float64")

@@ -153,11 +153,6 @@ class Elu(Function):
         return ops.where(x > 0, dy, dy * (self.alpha * ops.exp(below)))
 
 
-def _result(name: str, input: Any, result: Any, inplace: bool) -> Any:
-    """Return the result, written into the input where that is asked for."""
-    return input._become(name, result) if inplace else result
-
-
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """Return max(input, 0).
 
@@ -166,7 +161,8 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
         >>> minillm.nn.functional.relu(minillm.tensor([-1.0, 2.0]))
         tensor([0., 2.])
     """
-    return _result("relu_", input, ops.relu(input), inplace)
+    result = ops.relu(input)
+    return input._become("relu_", result) if inplace else result
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -199,7 +195,8 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
         >>> minillm.nn.functional.silu(minillm.tensor([-1.0, 0.0, 1.0]))
         tensor([-0.2689,  0.0000,  0.7311])
     """
-    return _result("silu_", input, Silu.apply(input), inplace)
+    result = Silu.apply(input)
+    return input._become("silu_", result) if inplace else result
 
 
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
@@ -237,7 +234,8 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
         >>> minillm.nn.functional.leaky_relu(minillm.tensor([-1.0, 2.0]))
         tensor([-0.0100,  2.0000])
     """
-    return _result("leaky_relu_", input, LeakyRelu.apply(input, negative_slope), inplace)
+    result = LeakyRelu.apply(input, negative_slope)
+    return input._become("leaky_relu_", result) if inplace else result
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -248,7 +246,8 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
         >>> minillm.nn.functional.elu(minillm.tensor([-1.0, 2.0]))
         tensor([-0.6321,  2.0000])
     """
-    return _result("elu_", input, Elu.apply(input, alpha), inplace)
+    result = Elu.apply(input, alpha)
+    return input._become("elu_", result) if inplace else result
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
