@@ -143,6 +143,27 @@ def test_cross_entropy_leaves_the_logits_and_repeats_its_gradient():
     np.testing.assert_array_equal(x.detach().numpy(), before)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_cross_entropy_backward_again_over_a_kept_graph(reduction):
+    """The first backward gives its array away, scaled in place: the second one computes it again."""
+    x = minillm.tensor(numbers(4, 5), requires_grad=True)
+    target = minillm.tensor([0, 4, 2, 2])
+    loss = (3 * F.cross_entropy(x, target, reduction=reduction)).sum()
+    (first,) = minillm.autograd.grad(loss, x, retain_graph=True)
+    before = first.numpy().copy()
+    first *= 0  # the caller's own
+    (second,) = minillm.autograd.grad(loss, x, minillm.tensor(2.0, dtype="float64"), retain_graph=True)
+    np.testing.assert_allclose(second.numpy(), 2 * before, rtol=1e-12)
+    with minillm.no_grad():
+        x += 1
+    with pytest.raises(RuntimeError, match="cross_entropy: an input was written to"):
+        loss.backward()
+    loss = F.cross_entropy(x, target)
+    loss.backward()
+    with pytest.raises(RuntimeError, match="backward through cross_entropy a second time"):
+        loss.backward()
+
+
 def test_cross_entropy_in_half_precision():
     x = numbers(6, 9).astype("float16")
     target = np.array([0, 1, 2, 3, 4, 5])
@@ -361,7 +382,7 @@ def test_on_every_device(device):
 
 @pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
 def test_a_column_against_a_row_is_an_error(name):
-    with pytest.raises(ValueError, match=rf"{name}: got an input of shape \(4, 1\) and a target .*squeeze"):
+    with pytest.raises(ValueError, match=rf"{name}: got an input of shape \(4, 1\) and a target .*broadcast to \(4, 4\), .*squeeze"):
         getattr(F, name)(minillm.zeros(4, 1), minillm.zeros(4))
     with pytest.raises(ValueError, match=rf"{name}: got an input of shape \(4,\).*target.squeeze"):
         getattr(F, name)(minillm.zeros(4), minillm.zeros(4, 1))

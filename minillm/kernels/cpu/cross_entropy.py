@@ -18,6 +18,9 @@ from minillm.backend import Array, xp_of
 from minillm.kernels.cpu.rows import row_sums, rows_of_tile, whole_rows
 from minillm.kernels.cpu.tiles import tiles
 
+# exp of logits up to here, and sums and quotients of them, are far from the ends of float32.
+_SAFE = 30.0
+
 
 @np.errstate(all="ignore")  # infinite logits and a mean over no rows come without a word, as in PyTorch
 def cross_entropy(
@@ -49,12 +52,13 @@ def cross_entropy(
         return losses, shares, None if gradient is None else gradient.astype(x.dtype)
     num_rows, num_classes = x.shape
     counts = target != ignore_index
-    classes = xp.where(counts, target, 0)
+    all_count = xp is np and bool(counts.all())  # on a GPU, to ask would be to wait
+    classes = target if all_count else xp.where(counts, target, 0)
     shares = counts.astype(x.dtype)
     if weight is not None:
         shares *= weight[classes]
     scale = 1 / shares.sum() if mean else x.dtype.type(1)
-    a = shares * (1 - label_smoothing)
+    a = shares * (1 - label_smoothing) if label_smoothing else shares
     b = counts * x.dtype.type(label_smoothing / max(num_classes, 1))
     total_weight = x.dtype.type(num_classes) if weight is None else weight.sum()
     losses = xp.empty(num_rows, x.dtype)
@@ -68,25 +72,34 @@ def cross_entropy(
         for part in tiles(xp, num_rows, step):
             xs, some, a_part, b_part = x[part], classes[part], a[part], b[part]
             p: Any = gradient[part] if gradient is not None else buffer[: len(xs)]  # type: ignore[index]
-            top = xs.max(axis=1)
-            xp.subtract(xs, top[:, None], out=p)
-            xp.exp(p, out=p)
-            sums = row_sums(p)
-            lse = xp.log(sums)
-            lse += top
             rows = numbers[: len(xs)]
-            loss = a_part * (lse - xs[rows, some])
+            if xp is np and xs.max() <= _SAFE and xs.min() >= -_SAFE:
+                # Nothing to take off: a third less time.
+                xp.exp(xs, out=p)
+                sums = row_sums(p)
+                lse = xp.log(sums)
+                loss = a_part * xp.log(sums / p[rows, some])
+            else:
+                top = xs.max(axis=1)
+                xp.subtract(xs, top[:, None], out=p)
+                xp.exp(p, out=p)
+                sums = row_sums(p)
+                lse = xp.log(sums)
+                loss = a_part * (lse - (xs[rows, some] - top))
+                lse += top
             if label_smoothing:
                 spread = row_sums(xs) if weight is None else xs.dot(weight)
                 loss += b_part * (total_weight * lse - spread)
-            losses[part] = xp.where(counts[part], loss, 0)  # an ignored row of NaN does not count either
+            # An ignored row of NaN does not count either.
+            losses[part] = loss if all_count else xp.where(counts[part], loss, 0)
             if gradient is None:
                 continue
-            p *= ((a_part + b_part * total_weight) * scale / sums)[:, None]
+            whole = a_part + b_part * total_weight if label_smoothing else a_part
+            p *= (whole * scale / sums)[:, None]
             p[rows, some] -= a_part * scale
             if label_smoothing:
                 smooth = (b_part * scale)[:, None]
                 p -= smooth if weight is None else smooth * weight
-            if not bool(counts[part].all()):
+            if not all_count:
                 p[~counts[part]] = 0
     return losses, shares, gradient

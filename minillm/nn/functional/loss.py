@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from minillm import ops
 from minillm.autograd.errors import OperationError, OperationIndexError, OperationTypeError
 from minillm.autograd.function import Function
-from minillm.backend import Array, xp_of
+from minillm.backend import Array, int64, uint8, xp_of
 from minillm.kernels import kernels_of
 from minillm.nn.functional.activation import logsigmoid
 from minillm.ops.promotion import quiet
@@ -44,9 +46,12 @@ def check_same_shape(name: str, input: Any, target: Any) -> None:
         advice = "; take the last dimension off the input with input.squeeze(-1)"
     elif needs == (*got, 1):
         advice = "; take the last dimension off the target with target.squeeze(-1)"
+    try:
+        both = f"; broadcast to {np.broadcast_shapes(got, needs)}, predictions would meet others' targets"
+    except ValueError:
+        both = ""
     raise OperationError(
-        f"{name}: got an input of shape {got} and a target of shape {needs}; they need the same shape, or each "
-        f"prediction would be broadcast against other targets than its own{advice}"
+        f"{name}: got an input of shape {got} and a target of shape {needs}; they need the same shape{both}{advice}"
     )
 
 
@@ -97,11 +102,23 @@ class CrossEntropy(Function):
         return losses.astype(x.dtype, copy=False)
 
     def backward(self, dy: Array) -> Any:
-        (gradient,) = self.constants
+        if not self.constants:  # a second time over a graph that was retained
+            self._compute_again()
+        # It is the largest array of most models: it is given away, and scaled where it stands.
+        (gradient,), self.constants = self.constants, ()
         if self.reduction == "none":
-            return gradient * dy[:, None]
-        # The loss is mostly the root: then the gradient of the logits is there already.
-        return gradient if xp_of(dy).__name__ == "numpy" and float(dy) == 1 else gradient * dy
+            gradient *= dy[:, None]
+        elif xp_of(dy) is not np or dy != 1:  # the loss is mostly the root, and dy 1
+            gradient *= dy
+        return gradient
+
+    def _compute_again(self) -> None:
+        if any(version[0] != value for version, value in self.input_versions):
+            raise OperationError(
+                "cross_entropy: an input was written to in place since; backward a second time needs it: write to "
+                "a clone()"
+            )
+        self.forward(*self.inputs)
 
 
 def cross_entropy(
@@ -143,9 +160,8 @@ def cross_entropy(
     if target.dtype.kind == "f" and tuple(target.shape) == tuple(input.shape):
         return _cross_entropy_of_probabilities(logits, target, weight, dim, reduction, label_smoothing)
     check_classes("cross_entropy", input, target, dim, ignore_index)
-    losses = CrossEntropy.apply(
-        logits, ops.reshape(target, (-1,)), weight, ignore_index, float(label_smoothing), reduction
-    )
+    rows = target if target.ndim == 1 else ops.reshape(target, (-1,))
+    losses = CrossEntropy.apply(logits, rows, weight, ignore_index, float(label_smoothing), reduction)
     return ops.reshape(losses, target.shape) if reduction == "none" else losses
 
 
@@ -194,12 +210,14 @@ def check_classes(name: str, input: Any, target: Any, dim: int, ignore_index: in
             f"{name}: got a target of shape {tuple(target.shape)} for an input of shape {tuple(input.shape)}; "
             f"class numbers need shape {needs}"
         )
-    if target.dtype.name not in ("int64", "uint8"):
+    if target.dtype != int64 and target.dtype != uint8:
         raise OperationTypeError(
             f"{name}: got a target of {target.dtype}; class numbers need int64, as from target.long(); "
             f"probabilities need floats of the input's shape, {tuple(input.shape)}"
         )
     array = target.array
+    if not array.size or (int(array.min()) >= 0 and int(array.max()) < input.shape[dim]):
+        return
     xp = xp_of(array)
     wrong = ((array < 0) | (array >= input.shape[dim])) & (array != ignore_index)
     if bool(xp.any(wrong)):
