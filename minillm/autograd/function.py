@@ -122,7 +122,7 @@ class Function:
     saved: tuple[Any, ...]
     constants: tuple[Any, ...]
     versions: Sequence[tuple[list[int], int]]  # of the saved arrays
-    ids: tuple[list[int], list[int]]  # of the arrays that came in and went out
+    ids: list[int]  # of the arrays that came in and went out, where there is no composite
     inputs: Sequence[Any]  # the arguments, and
     input_versions: Sequence[tuple[list[int], int]]  # theirs, kept for the composite alone
     # Of some.
@@ -222,7 +222,7 @@ class Function:
             if not (switches.recording and cls.differentiable):
                 recorded = False
                 edges = [None] * len(edges)
-            elif len(set(map(id, arrays))) != len(arrays):
+            elif len(arrays) > 1 and len(set(map(id, arrays))) != len(arrays):
                 _tell_apart(arrays, edges)
         node.edges = edges
         node.saved = node.constants = node.versions = node.inputs = node.input_versions = ()
@@ -297,27 +297,27 @@ class Function:
                         versions.append((version, version[0]))
                         break
         self.versions = versions
-        self.ids = [*map(id, arrays)], [*map(id, result)]
-        if self.composite is not None:
+        if self.composite is None:
+            self.ids = [*map(id, arrays), *map(id, result)]
+        else:
             self.inputs = arrays
-            found = [a._version for a in arguments if isinstance(a, TensorClass.cls)]
-            self.input_versions = [(version, version[0]) for version in found]
+            self.input_versions = [
+                (version, version[0])
+                for argument in arguments
+                if (version := getattr(argument, "_version", None)) is not None
+            ]
 
     @property
     def origins(self) -> list[int | None]:
         """For each saved array: input i, output ~j, or neither."""
         origins: list[int | None] = []
-        if not self.saved:
-            return origins
-        inputs, outputs = self.ids
         for saved in self.saved:
-            key = id(saved)
-            if saved is not None and key in inputs:
-                origins.append(inputs.index(key))
-            elif saved is not None and key in outputs:
-                origins.append(~outputs.index(key))
-            else:
-                origins.append(None)
+            place = None
+            if saved is not None and id(saved) in self.ids:
+                place = self.ids.index(id(saved))
+                if place >= len(self.edges):
+                    place = ~(place - len(self.edges))
+            origins.append(place)
         return origins
 
     def keep_copy_of(self, tensor: Any) -> None:
@@ -325,7 +325,11 @@ class Function:
         array = tensor.array
         if any(saved is array for saved in self.saved):
             copy = array.copy()
-            self.saved = tuple(copy if saved is array else saved for saved in self.saved)
+            if self.composite is None:  # ids of arrays that are gone may be those of others by now
+                saved = {id(other): id(other) for other in self.saved}
+                saved[id(array)] = id(copy)
+                self.ids = [saved.get(key, 0) for key in self.ids]
+            self.saved = tuple(copy if other is array else other for other in self.saved)
             self.versions = [pair for pair in self.versions if pair[0] is not tensor._version]
 
     def _forward_torch_style(self, arguments: Any) -> Any:

@@ -34,6 +34,16 @@ def test_same_as_out_of_place(name, device):
     np.testing.assert_allclose(first.tolist(), leaf.grad.tolist())
 
 
+def test_second_derivatives_of_what_was_written_in_place(device):
+    x = minillm.tensor([0.5, 1.5], dtype="float64", requires_grad=True)
+    writes = [
+        lambda y, x: y.log_(), lambda y, x: y.pow_(3), lambda y, x: y.pow_(x), lambda y, x: y.tanh_(),
+        lambda y, x: y.mul_(x),
+    ]  # fmt: skip
+    for write in writes:
+        assert minillm.autograd.gradgradcheck(lambda x, write=write: write(x * 1, x), x)
+
+
 def test_those_with_indices(device):
     index = minillm.tensor([0, 2])
     x = minillm.zeros(3)
