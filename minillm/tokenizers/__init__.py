@@ -4,6 +4,7 @@ Each is written out by hand and gives the very ids of the library that made it k
 
 - `CharTokenizer`: one token a character.
 - `BPETokenizer`: byte-level byte-pair encoding (GPT-2, GPT-4, Llama 3).
+- `WordPieceTokenizer`: the longest pieces of words (BERT).
 """
 
 from minillm.tokenizers.base import Tokenizer
@@ -13,6 +14,7 @@ from minillm.tokenizers.char import CharTokenizer
 from minillm.tokenizers.loading import from_pretrained
 from minillm.tokenizers.special_tokens import AddedToken
 from minillm.tokenizers.streaming import StreamDecoder
+from minillm.tokenizers.wordpiece import WordPieceTokenizer
 
 __all__ = [
     "AddedToken",
@@ -21,5 +23,6 @@ __all__ = [
     "CharTokenizer",
     "StreamDecoder",
     "Tokenizer",
+    "WordPieceTokenizer",
     "from_pretrained",
 ]

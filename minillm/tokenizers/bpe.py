@@ -25,6 +25,7 @@ from minillm.tokenizers.byte_alphabet import (
     bytes_to_token,
     token_to_bytes,
 )
+from minillm.tokenizers.remembering import Remembered
 from minillm.tokenizers.special_tokens import AddedToken
 from minillm.tokenizers.split_patterns import Splitter
 from minillm.tokenizers.streaming import ByteStreamDecoder
@@ -92,7 +93,7 @@ class BPETokenizer(Tokenizer):
         self._merged: Sequence[int] = merged
         self._learned = {*self._byte_ids, *merged}
         self._bytes_of = {i: self._bytes_of_token(token, i) for token, i in self._vocab.items()}
-        self._cache = _PieceCache(self, cache_size)
+        self._cache = Remembered(self._encode_piece, cache_size)
 
     @property
     def pattern(self) -> str:
@@ -333,25 +334,3 @@ class BPETokenizer(Tokenizer):
         from minillm.tokenizers.files import bpe_files
 
         return bpe_files.load(cls, directory)
-
-
-class _PieceCache(dict[str, tuple[int, ...]]):
-    """The ids of pieces met before; emptied when full. Looking up an unknown piece encodes it."""
-
-    LONGEST = 64  # characters; a longer piece hardly comes again, and memory stays bounded
-
-    def __init__(self, tokenizer: BPETokenizer, size: int) -> None:
-        super().__init__()
-        self._tokenizer = tokenizer
-        self._size = size
-
-    def __missing__(self, piece: str) -> tuple[int, ...]:
-        ids = self._tokenizer._encode_piece(piece)
-        if len(piece) <= self.LONGEST and self._size > 0:
-            if len(self) >= self._size:
-                self.clear()
-            self[piece] = ids
-        return ids
-
-    def __reduce__(self) -> Any:
-        return _PieceCache, (self._tokenizer, self._size)

@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 from minillm.tokenizers.base import Tokenizer
 from minillm.tokenizers.bpe import BPETokenizer
 from minillm.tokenizers.char import CharTokenizer
+from minillm.tokenizers.files import wordpiece_files
 from minillm.tokenizers.files.bpe_files import MERGES, VOCAB
 from minillm.tokenizers.files.char_files import is_char_tokenizer
 from minillm.tokenizers.files.config import TOKENIZER
 from minillm.tokenizers.files.disk import PathLike, read_json_object
+from minillm.tokenizers.wordpiece import WordPieceTokenizer
 
 AnyTokenizer = TypeVar("AnyTokenizer", bound=Tokenizer)
 
@@ -52,11 +54,15 @@ def kind_of(folder: Path) -> type[Tokenizer]:
         kind = model.get("type", "BPE" if "merges" in model else None)
         if kind == "BPE":
             return BPETokenizer
+        if kind == "WordPiece" or (kind is None and "continuing_subword_prefix" in model):
+            return WordPieceTokenizer
         if is_char_tokenizer(data):
             return CharTokenizer
         raise ValueError(f"{folder / TOKENIZER}: the model type {kind!r} is not supported")
     if (folder / VOCAB).exists() or (folder / MERGES).exists():
         return BPETokenizer
+    if (folder / wordpiece_files.VOCAB).exists():
+        return WordPieceTokenizer
     raise FileNotFoundError(
         f"{folder}: holds no tokenizer (tokenizer.json, or vocab.json and merges.txt, or vocab.txt)"
     )

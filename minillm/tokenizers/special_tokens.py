@@ -7,9 +7,9 @@ of its letters. So a text is first cut at its special tokens; the algorithm sees
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal, overload
 
 from minillm.tokenizers.unicode_classes import UNASSIGNED_16
@@ -57,6 +57,12 @@ class AddedTokens:
 
     Where several tokens match at one place the longest wins; matches do not overlap.
 
+    Attributes:
+        tokens: The tokens by their content.
+        ids: Their ids.
+        normalize: What is done to the text (and the content) before tokens with the flag
+            `normalized` are looked for: gives the new text and the place of each of its characters.
+
     Example:
         >>> added = AddedTokens()
         >>> added.add(AddedToken("<end>"), 7)
@@ -67,7 +73,8 @@ class AddedTokens:
     def __init__(self) -> None:
         self.tokens: dict[str, AddedToken] = {}
         self.ids: dict[str, int] = {}
-        self._patterns: dict[frozenset[str], re.Pattern[str]] = {}
+        self.normalize: Callable[[str], tuple[str, Sequence[int]]] | None = None
+        self._patterns: dict[frozenset[str], tuple[re.Pattern[str], dict[str, AddedToken]]] = {}
 
     def __bool__(self) -> bool:
         return bool(self.tokens)
@@ -103,7 +110,7 @@ class AddedTokens:
             refused = frozenset(self.special) - self.allowed(allowed_special)
         else:
             refused = _as_set(disallowed_special, "disallowed_special")
-        if refused and (match := self._pattern(refused).search(text)):
+        if refused and (match := _any_of(refused).search(text)):
             raise ValueError(
                 f"encode: the text holds the special token {match[0]!r} at character "
                 f"{match.start()}. To encode it as its one id pass "
@@ -128,13 +135,19 @@ class AddedTokens:
             if token_id is not None or not normalized:
                 yield token_id, start, end
                 continue
-            for inner_id, inner_start, inner_end in self._cut(text[start:end], normalized):
-                yield inner_id, start + inner_start, start + inner_end
+            stretch, places = text[start:end], None
+            if self.normalize is not None:
+                stretch, places = self.normalize(stretch)
+            for inner_id, first, last in self._cut(stretch, normalized):
+                if places is not None:
+                    first, last = places[first], places[last - 1] + 1
+                yield inner_id, start + first, start + last
 
     def _cut(self, text: str, wanted: frozenset[str]) -> Iterator[tuple[int | None, int, int]]:
         done = 0
-        for match in self._pattern(wanted).finditer(text) if wanted else ():
-            token = self.tokens[match[0]]
+        pattern, found = self._pattern(wanted)
+        for match in pattern.finditer(text) if found else ():
+            token = found[match[0]]
             start, end = match.span()
             if token.single_word and (_is_word(text[start - 1 : start]) or _is_word(text[end : end + 1])):
                 continue
@@ -152,12 +165,25 @@ class AddedTokens:
         if done < len(text):
             yield None, done, len(text)
 
-    def _pattern(self, tokens: frozenset[str]) -> re.Pattern[str]:
-        """One alternation of all tokens, longest first, so that the longest match wins."""
+    def _pattern(self, tokens: frozenset[str]) -> tuple[re.Pattern[str], dict[str, AddedToken]]:
+        """An expression that finds all tokens, and which token each of its matches is."""
         if tokens not in self._patterns:
-            longest_first = sorted(tokens, key=lambda token: (-len(token), token))
-            self._patterns[tokens] = re.compile("|".join(map(re.escape, longest_first)))
+            found: dict[str, AddedToken] = {}
+            for content in sorted(tokens, key=self.ids.__getitem__):
+                token = self.tokens[content]
+                if token.normalized and self.normalize is not None:
+                    content, _ = self.normalize(content)
+                if content:
+                    found.setdefault(content, token)
+            self._patterns[tokens] = _any_of(frozenset(found)), found
         return self._patterns[tokens]
+
+
+@lru_cache(maxsize=64)
+def _any_of(contents: frozenset[str]) -> re.Pattern[str]:
+    """One alternation, longest first, so that the longest match wins."""
+    longest_first = sorted(contents, key=lambda content: (-len(content), content))
+    return re.compile("|".join(map(re.escape, longest_first)))
 
 
 def _as_set(tokens: SpecialTokenSet, name: str) -> frozenset[str]:

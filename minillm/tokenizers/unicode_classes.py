@@ -36,6 +36,15 @@ class CharacterClass:
         place = bisect_right(self._starts, code) - 1
         return place >= 0 and code <= self._ends[place]
 
+    def as_expression(self) -> str:
+        r"""Return the class as it stands between the brackets of a regular expression.
+
+        Example:
+            >>> print(CharacterClass("30-39 5f").as_expression())
+            \U00000030-\U00000039\U0000005f-\U0000005f
+        """
+        return "".join([f"\\U{a:08x}-\\U{b:08x}" for a, b in zip(self._starts, self._ends, strict=True)])
+
 
 #: Unassigned in Unicode 16 (general category Cn): no letters, digits or spaces, whatever later
 #: versions made of them.

@@ -11,6 +11,7 @@ from minillm.tokenizers.files.config import (
     added_tokens_from_json,
     added_tokens_of_directory,
     added_tokens_to_json,
+    by_id,
     check_vocab,
     load_config,
     options_of,
@@ -46,11 +47,6 @@ def save(tokenizer: BPETokenizer, directory: Path) -> None:
         add_prefix_space=tokenizer.add_prefix_space,
     )
     write_json(directory / TOKENIZER, to_json(tokenizer))
-
-
-def by_id(vocab: dict[str, int]) -> dict[str, int]:
-    """Return the vocabulary in the order of its ids."""
-    return dict(sorted(vocab.items(), key=lambda item: item[1]))
 
 
 def to_json(tokenizer: BPETokenizer) -> dict[str, Any]:

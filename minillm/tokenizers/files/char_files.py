@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minillm.tokenizers.files.bpe_files import by_id
 from minillm.tokenizers.files.config import (
     TOKENIZER,
     added_tokens_from_json,
     added_tokens_to_json,
+    by_id,
     check_vocab,
     load_config,
     options_of,

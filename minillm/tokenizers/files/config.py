@@ -168,6 +168,11 @@ def check_vocab(vocab: Any, source: str) -> None:
             )
 
 
+def by_id(vocab: dict[str, int]) -> dict[str, int]:
+    """Return the vocabulary in the order of its ids."""
+    return dict(sorted(vocab.items(), key=lambda item: item[1]))
+
+
 def template_to_json(tokenizer: Tokenizer) -> dict[str, Any]:
     """Return the `TemplateProcessing` of `tokenizer.json` that gives the tokenizer's template."""
 
