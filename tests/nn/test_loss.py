@@ -382,7 +382,7 @@ def test_on_every_device(device):
 
 @pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
 def test_a_column_against_a_row_is_an_error(name):
-    with pytest.raises(ValueError, match=rf"{name}: got an input of shape \(4, 1\) and a target .*broadcast to \(4, 4\), .*squeeze"):
+    with pytest.raises(ValueError, match=rf"{name}: got an input of shape \(4, 1\) .* to \(4, 4\), .*squeeze"):
         getattr(F, name)(minillm.zeros(4, 1), minillm.zeros(4))
     with pytest.raises(ValueError, match=rf"{name}: got an input of shape \(4,\).*target.squeeze"):
         getattr(F, name)(minillm.zeros(4), minillm.zeros(4, 1))

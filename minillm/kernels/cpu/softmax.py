@@ -1,35 +1,67 @@
-"""Softmax along a dimension: one buffer, written to in place."""
+"""Softmax and its logarithm along a dimension, a few rows at a time so that they stay in the cache.
+
+y = exp(x) / sum exp(x)  and  y = (x - top) - log sum exp(x - top),  top = max x.
+"""
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import numpy as np
+
 from minillm.backend import Array, xp_of
+from minillm.kernels.cpu.rows import row_sums, rows_of_tile, whole_rows
+from minillm.kernels.cpu.tiles import tiles
 
-
-def _shifted(x: Array, dim: int) -> Array:
-    """Return x less its largest along ``dim``, in a new buffer; a row of -inf stays so (no NaN yet)."""
-    xp = xp_of(x)
-    if not x.ndim or not x.shape[dim]:
-        return x * 0 if not x.ndim else x.copy()
-    top = x.max(axis=dim, keepdims=True)
-    return xp.subtract(x, top)
+# exp of numbers up to here, and sums and quotients of them, are far from the ends of float32.
+_SAFE = 30.0
 
 
 def softmax(x: Array, dim: int) -> Array:
     """Return exp(x) / sum(exp(x)) along ``dim``."""
-    xp = xp_of(x)
-    y = _shifted(x, dim)
-    if not x.ndim:
-        return xp.exp(y)
-    xp.exp(y, out=y)
-    y /= y.sum(axis=dim, keepdims=True)
-    return y
+    return _by_tiles(x, dim, _softmax_of_tile)
 
 
 def log_softmax(x: Array, dim: int) -> Array:
     """Return x - log(sum(exp(x))) along ``dim``."""
+    return _by_tiles(x, dim, _log_softmax_of_tile)
+
+
+def _by_tiles(x: Array, dim: int, compute: Any) -> Array:
+    """Return what ``compute(xp, x, y)`` writes, called with parts (rows, n) or (rows, n, inner) of x and y."""
     xp = xp_of(x)
-    y = _shifted(x, dim)
-    if not x.ndim:
-        return y
-    y -= xp.log(xp.exp(y).sum(axis=dim, keepdims=True))
-    return y
+    if x.dtype.itemsize == 2:
+        return _by_tiles(x.astype("float32"), dim, compute).astype(x.dtype)
+    if not x.size:
+        return x.copy()
+    shape = x.shape
+    n = shape[dim] if shape else 1
+    inner = math.prod(shape[dim % x.ndim + 1 :]) if shape else 1
+    x = x.reshape((-1, n) if inner == 1 else (-1, n, inner))
+    y = xp.empty(x.shape, x.dtype)
+    if x.size < 8192:  # less than the blocks below cost
+        compute(xp, x, y)
+        return y.reshape(shape)
+    with whole_rows(n if inner == 1 else inner):
+        for part in tiles(xp, len(x), rows_of_tile(xp, n * inner, len(x))):
+            compute(xp, x[part], y[part])
+    return y.reshape(shape)
+
+
+def _softmax_of_tile(xp: Any, x: Array, y: Array) -> None:
+    if xp is np and x.max() <= _SAFE and x.min() >= -_SAFE:
+        xp.exp(x, out=y)  # nothing to take off: a third less time (on a GPU, to ask would be to wait)
+    else:
+        xp.subtract(x, x.max(axis=1, keepdims=True), out=y)
+        xp.exp(y, out=y)
+    y *= 1 / _sums(y)
+
+
+def _log_softmax_of_tile(xp: Any, x: Array, y: Array) -> None:
+    xp.subtract(x, x.max(axis=1, keepdims=True), out=y)
+    y -= xp.log(_sums(xp.exp(y)))
+
+
+def _sums(x: Array) -> Array:
+    return row_sums(x)[:, None] if x.ndim == 2 else x.sum(axis=1, keepdims=True)
