@@ -24,6 +24,7 @@ from minillm.nn.functional.activation import (
 )
 from minillm.nn.functional.attention import scaled_dot_product_attention
 from minillm.nn.functional.convolution import conv1d, conv2d
+from minillm.nn.functional.cross_entropy import cross_entropy, nll_loss
 from minillm.nn.functional.dropout import dropout
 from minillm.nn.functional.embedding import embedding, one_hot
 from minillm.nn.functional.linear import linear
@@ -32,12 +33,10 @@ from minillm.nn.functional.loss import (
     binary_cross_entropy_with_logits,
     cosine_embedding_loss,
     cosine_similarity,
-    cross_entropy,
     huber_loss,
     kl_div,
     l1_loss,
     mse_loss,
-    nll_loss,
     smooth_l1_loss,
 )
 from minillm.nn.functional.multi_head_attention import multi_head_attention_forward
