@@ -60,7 +60,7 @@ class StrictUfunc:
         if out is not None:
             outputs = out if isinstance(out, tuple) else (out,)
         hosts = tuple(None if o is None else array_operand(f"{name}: out", o) for o in outputs)
-        result = self._ufunc(*inputs, out=hosts or None, dtype=dtype, casting=casting)
+        result = self._ufunc(*inputs, *hosts, dtype=dtype, casting=casting)
         if self.nout > 1:
             outputs = outputs or (None,) * self.nout
             pairs = zip(result, outputs, strict=True)
@@ -257,7 +257,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int) -> None:
     host = array_operand("put_along_axis", arr)
     places = array_operand("put_along_axis", indices)
     in_order = np.sort(places % host.shape[axis], axis=axis)
-    if np.size(values) != 1 and (np.diff(in_order, axis=axis) == 0).any():
+    if size(values) != 1 and (np.diff(in_order, axis=axis) == 0).any():
         raise ValueError(
             "put_along_axis: the indices name a place twice. CuPy would leave there one of the "
             "values, undefined which"
