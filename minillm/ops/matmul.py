@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from minillm.autograd.errors import OperationError, OperationTypeError
+from minillm.autograd.errors import OperationError
 from minillm.autograd.function import Function
-from minillm.backend import Array, xp_of
+from minillm.backend import Array, is_array, xp_of
 from minillm.ops.promotion import Binary, Number, quiet
 from minillm.ops.shape import reshape
 
@@ -19,39 +19,44 @@ if TYPE_CHECKING:
 
 
 class Matmul(Function):
-    """y = a b for stacks of matrices, whose leading dimensions broadcast."""
+    """y = a b for stacks of matrices, whose leading dimensions broadcast; a vector is a row or a column."""
 
     @classmethod
     def explain(cls, a: Any, b: Any) -> str | None:
-        if not (hasattr(a, "shape") and hasattr(b, "shape")):
+        if not (is_array(a) and is_array(b)):
             return "it needs two tensors"
+        if not a.ndim or not b.ndim:
+            return "both need at least one dimension; use * for numbers"
         if a.dtype != b.dtype or a.dtype.kind == "b":
             return "it needs numbers of one dtype"
-        if a.ndim >= 2 and b.ndim >= 2 and a.shape[-1] != b.shape[-2]:
-            return (
-                f"the last dimension of the first, {a.shape[-1]}, needs to equal the second-last of the "
-                f"second, {b.shape[-2]}"
-            )
+        inner = a.shape[-1], b.shape[-2 if b.ndim > 1 else -1]
+        if inner[0] != inner[1]:
+            return f"the sizes that are summed over, {inner[0]} and {inner[1]}, need to be equal"
         return f"the leading dimensions {a.shape[:-2]} and {b.shape[:-2]} need to broadcast"
 
     def forward(self, a: Array, b: Array) -> Array:
-        if a.dtype != b.dtype or a.dtype.kind == "b":
-            raise TypeError("the dtypes do not fit")
+        if not (is_array(a) and is_array(b)) or a.dtype != b.dtype or a.dtype.kind == "b":
+            raise TypeError("the operands do not fit")
         self.save_for_backward(a if self.needs(1) else None, b if self.needs(0) else None)
-        self.b_shape = b.shape
+        self.a_ndim, self.b_ndim = a.ndim, b.ndim
         if a.dtype.itemsize == 2 and a.dtype.kind == "f":  # BLAS knows no float16; sums need more digits
             return _narrowed(xp_of(a).matmul(a.astype("float32"), b.astype("float32")), a.dtype)
         return xp_of(a).matmul(a, b)
 
     def backward(self, dy: Any) -> Any:
         a, b = self.saved
+        if self.b_ndim == 1:
+            dy, b = dy[..., None], None if b is None else b[:, None]
+        if self.a_ndim == 1:
+            dy, a = dy[..., None, :], None if a is None else a[None]
         da = None if b is None else matmul(dy, b.swapaxes(-1, -2))
         if a is None:
             return da, None
-        if len(self.b_shape) == 2 and a.ndim > 2:  # one product, and no sum over a stack of them
+        if self.b_ndim <= 2 and a.ndim > 2:  # one product, and no sum over a stack of them
             rows = math.prod(a.shape[:-1])
             a, dy = reshape(a, (rows, a.shape[-1])), reshape(dy, (rows, dy.shape[-1]))
-        return da, matmul(a.swapaxes(-1, -2), dy)
+        db = matmul(a.swapaxes(-1, -2), dy)
+        return da, db[..., 0] if self.b_ndim == 1 else db
 
 
 @quiet
@@ -77,32 +82,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         >>> minillm.matmul(minillm.tensor([[1.0, 2.0]]), minillm.tensor([3.0, 4.0]))
         tensor([11.])
     """
-    try:
-        row, column = input.ndim == 1, other.ndim == 1
-        if not input.ndim or not other.ndim:
-            raise OperationError(
-                f"matmul: got shapes {tuple(input.shape)} and {tuple(other.shape)}; "
-                "both need at least one dimension; use * for numbers"
-            )
-    except AttributeError:
-        kinds = f"{type(input).__name__} and {type(other).__name__}"
-        raise OperationTypeError(f"matmul: got {kinds}; it needs two tensors") from None
-    if not row and not column:
-        return Matmul.apply(input, other)
-    if input.shape[-1] != other.shape[-1 if column else -2]:
-        raise OperationError(
-            f"matmul: got shapes {tuple(input.shape)} and {tuple(other.shape)}; the sizes that are summed "
-            f"over, {input.shape[-1]} and {other.shape[-1 if column else -2]}, need to be equal"
-        )
-    a = reshape(input, (1, *input.shape)) if row else input
-    b = reshape(other, (*other.shape, 1)) if column else other
-    y = Matmul.apply(a, b)
-    shape = list(y.shape)
-    if column:
-        del shape[-1]
-    if row:
-        del shape[-1 if column else -2]
-    return reshape(y, shape)
+    return Matmul.apply(input, other)
 
 
 def _needs_ndims(name: str, needs: str, *pairs: tuple[Any, int]) -> None:
