@@ -26,9 +26,6 @@ from minillm.ops import Tensor
 
 _next_handle = itertools.count().__next__
 
-# Settings of PyTorch's that choose between its own kernels: accepted, so that programs run unchanged.
-KERNEL_CHOICES = ("foreach", "capturable", "differentiable", "fused")
-
 
 class _Required:
     """Stands for a setting that has no default."""

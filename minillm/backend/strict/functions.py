@@ -60,7 +60,8 @@ class StrictUfunc:
         if out is not None:
             outputs = out if isinstance(out, tuple) else (out,)
         hosts = tuple(None if o is None else array_operand(f"{name}: out", o) for o in outputs)
-        result = self._ufunc(*inputs, *hosts, dtype=dtype, casting=casting)
+        hosts += (None,) * (self.nout - len(hosts))  # by name NumPy wants all of them
+        result = self._ufunc(*inputs, out=hosts, dtype=dtype, casting=casting)
         if self.nout > 1:
             outputs = outputs or (None,) * self.nout
             pairs = zip(result, outputs, strict=True)
