@@ -17,6 +17,7 @@ from minillm.data.dataset import (
     TensorDataset,
     random_split,
 )
+from minillm.data.pad_sequences import pad_sequences
 from minillm.data.prefetch import prefetch
 from minillm.data.sampler import (
     BatchSampler,
@@ -50,6 +51,7 @@ __all__ = [
     "default_collate",
     "default_convert",
     "default_corpus",
+    "pad_sequences",
     "prefetch",
     "python_source_corpus",
     "random_split",

@@ -55,10 +55,7 @@ class Tokenizer(NamedTokens):
         model_input_names: Sequence[str] = ("input_ids", "attention_mask"),
     ) -> None:
         super().__init__()
-        self._vocab = dict(vocab)
-        check_vocab(self._vocab, type(self).__name__)
-        self._tokens = {token_id: token for token, token_id in self._vocab.items()}
-        self._size = max(self._tokens, default=-1) + 1
+        self._set_vocab(vocab)
         self._added = AddedTokens()
         self.template = Template() if template is None else template
         self.model_max_length = model_max_length
@@ -77,6 +74,12 @@ class Tokenizer(NamedTokens):
             if content not in self._added.tokens:
                 self._add(AddedToken(content))
             setattr(self, name, content)
+
+    def _set_vocab(self, vocab: Mapping[str, int]) -> None:
+        check_vocab(dict(vocab), type(self).__name__)
+        self._vocab = dict(vocab)
+        self._tokens = {token_id: token for token, token_id in self._vocab.items()}
+        self._size = max(self._tokens, default=-1) + 1
 
     # What a tokenizer class supplies.
 

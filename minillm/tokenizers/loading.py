@@ -13,6 +13,8 @@ from minillm.tokenizers.files.bpe_files import MERGES, VOCAB
 from minillm.tokenizers.files.char_files import is_char_tokenizer
 from minillm.tokenizers.files.config import TOKENIZER
 from minillm.tokenizers.files.disk import PathLike, read_json_object
+from minillm.tokenizers.files.word_files import WORDS
+from minillm.tokenizers.word import WordTokenizer
 from minillm.tokenizers.wordpiece import WordPieceTokenizer
 
 AnyTokenizer = TypeVar("AnyTokenizer", bound=Tokenizer)
@@ -45,6 +47,8 @@ def load(directory: PathLike, wanted: type[AnyTokenizer]) -> AnyTokenizer:
 
 def kind_of(folder: Path) -> type[Tokenizer]:
     """Return the class of the tokenizer in `folder`."""
+    if (folder / WORDS).exists():
+        return WordTokenizer
     if (folder / TOKENIZER).exists():
         data: dict[str, Any] = read_json_object(folder / TOKENIZER)
         model = data.get("model")

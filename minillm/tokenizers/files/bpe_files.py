@@ -18,6 +18,7 @@ from minillm.tokenizers.files.config import (
     save_config,
     template_from_json,
     template_to_json,
+    vocab_to_json,
 )
 from minillm.tokenizers.files.disk import (
     read_json_object,
@@ -88,7 +89,7 @@ def to_json(tokenizer: BPETokenizer) -> dict[str, Any]:
             "fuse_unk": False,
             "byte_fallback": False,
             "ignore_merges": tokenizer.ignore_merges,
-            "vocab": by_id(tokenizer._model_vocab),
+            "vocab": vocab_to_json(tokenizer, tokenizer._model_vocab),
             "merges": [list(pair) for pair in tokenizer.merges],
         },
     }

@@ -173,6 +173,19 @@ def by_id(vocab: dict[str, int]) -> dict[str, int]:
     return dict(sorted(vocab.items(), key=lambda item: item[1]))
 
 
+def vocab_to_json(tokenizer: Tokenizer, model_vocab: dict[str, int]) -> dict[str, int]:
+    """Return the vocabulary of the model in `tokenizer.json`.
+
+    Hugging Face's library numbers added tokens itself, one by one after the tokens of the model.
+    Where theirs are other ids, they must stand among the tokens of the model to keep them.
+    """
+    added = tokenizer._added.ids
+    new = sorted(added[content] for content in added if content not in model_vocab)
+    if new != list(range(len(model_vocab), len(model_vocab) + len(new))):
+        model_vocab = {**model_vocab, **added}
+    return by_id(model_vocab)
+
+
 def template_to_json(tokenizer: Tokenizer) -> dict[str, Any]:
     """Return the `TemplateProcessing` of `tokenizer.json` that gives the tokenizer's template."""
 

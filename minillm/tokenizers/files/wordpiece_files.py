@@ -18,6 +18,7 @@ from minillm.tokenizers.files.config import (
     save_config,
     template_from_json,
     template_to_json,
+    vocab_to_json,
 )
 from minillm.tokenizers.files.disk import read_json_object, read_text, write_json, write_text
 
@@ -68,7 +69,7 @@ def to_json(tokenizer: WordPieceTokenizer) -> dict[str, Any]:
             "unk_token": tokenizer.unk_token,
             "continuing_subword_prefix": tokenizer.prefix,
             "max_input_chars_per_word": tokenizer.max_input_chars_per_word,
-            "vocab": by_id(tokenizer._model_vocab),
+            "vocab": vocab_to_json(tokenizer, tokenizer._model_vocab),
         },
     }
 
