@@ -5,7 +5,7 @@ S = scale Q K^T,  P = exp(S),  l = the row sums of P,  O = P V / l.  Backwards, 
     dV = P^T dO',  dP = dO' V^T,  dS = P (dP - rowsum(dO' O)),  dQ = scale dS K,  dK = scale dS^T Q.
 
 P is never divided by its row sums: dividing O and dO, which are narrower, comes to the same. The largest
-score of a row is taken off only where exp could leave its range without it. Keys that a tile of queries may
+score of a row is taken off only where the sums show that exp left its range without it. Keys that a tile of queries may
 not see under causality are not computed at all.
 
 Source: Dao, "FlashAttention-2", 2023, arXiv:2307.08691, equations of section 2.3, for the tiles and dS.
@@ -27,26 +27,30 @@ from minillm.kernels.cpu.half_precision import in_float32
 _TILE_BYTES = 1 << 19
 # Up to here the weights are kept for backward; beyond, they are computed again, which takes a tenth longer.
 _SAVED_BYTES = 1 << 26
-# exp of scores up to here, and sums and products of them, are far from the ends of float32.
-_SAFE = 30.0
+# Sums of exp up to here, and from its inverse on, are far from the ends of float32.
+_LARGE = 1e13
 
 
-def _with_small_buffers(kernel: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
-    """Let NumPy's loops copy less of what is broadcast: 3 % off attention, where rows are short and strided."""
+def _set_up(kernel: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+    """Let infinities pass without a word, and NumPy's loops copy less of what is broadcast.
+
+    The latter takes 3 % off attention, where rows are short and strided.
+    """
 
     @functools.wraps(kernel)
-    def buffered(*arguments: Any) -> tuple[Any, ...]:
+    @np.errstate(all="ignore")
+    def ready(*arguments: Any) -> tuple[Any, ...]:
         before = np.setbufsize(1024)
         try:
             return kernel(*arguments)
         finally:
             np.setbufsize(before)
 
-    return buffered
+    return ready
 
 
 @in_float32
-@_with_small_buffers
+@_set_up
 def attention(
     q: Array,
     k: Array,
@@ -78,31 +82,35 @@ def attention(
     xp = xp_of(q)
     q, k, v, lead = _with_equal_leads(q, k, v)
     L, S = q.shape[-2], k.shape[-2]
+    if L == 1 and S and q.size and kept is None and not (save or causal):
+        return _one_query(q, k, v, _aligned(mask, q.ndim), scale), ()
     out = xp.empty_like(q, shape=(*lead, L, v.shape[-1]))
     sums = xp.empty((*lead, L, 1), q.dtype)
     if not S or not sums.size:
         out[...] = 0
         return out, (sums, None)
     mask = _aligned(mask, len(lead) + 2)
-    if L == 1 and kept is None and not (save or causal):
-        return _one_query(q, k, v, mask, scale), (sums, None)
     tiles = _tiles(xp, L, S, causal, q.dtype)
     save = save and math.prod(lead) * sum((j - i) * c for i, j, c, _ in tiles) * q.itemsize <= _SAVED_BYTES
     ones = xp.ones((S, 1), q.dtype)
     shifts = None
+    careful = False
     saved = []
     for g in _groups(lead, tiles[-1], q.itemsize):
         q_g, k_g, v_g, out_g, sums_g = q[g], k[g], v[g], out[g], sums[g]
         for i, j, c, triangle in tiles:
-            p, shift = _weights(
-                q_g[..., i:j, :], k_g[..., :c, :], scale, _part(mask, g, i, j, c), triangle, None
-            )
-            if shift is not None:
+            tile = q_g[..., i:j, :], k_g[..., :c, :], scale, _part(mask, g, i, j, c), triangle
+            sums_t = sums_g[..., i:j, :]
+            if not careful:
+                p = _weights(*tile)
+                xp.matmul(p, ones[:c], out=sums_t)  # by BLAS: a quarter of the time of sum()
+                careful = not _in_range(sums_t)
+            if careful:
+                p, shift = _shifted_weights(*tile)
+                xp.matmul(p, ones[:c], out=sums_t)
                 if shifts is None:
                     shifts = xp.zeros((*lead, L, 1), q.dtype)
                 shifts[g][..., i:j, :] = shift
-            # Sums by BLAS: a quarter of the time of sum().
-            xp.matmul(p, ones[:c], out=sums_g[..., i:j, :])
             if save:
                 saved.append(p)
             if kept is not None:
@@ -115,7 +123,7 @@ def attention(
 
 
 @in_float32
-@_with_small_buffers
+@_set_up
 def attention_backward(
     dout: Array,
     q: Array,
@@ -174,8 +182,11 @@ def attention_backward(
             if weights:
                 p = weights[done + n]
             else:
-                shift = None if shifts is None else shifts[g][..., i:j, :]
-                p, _ = _weights(q_t, k_t, scale, _part(mask, g, i, j, c), triangle, shift, again=True)
+                tile = q_t, k_t, scale, _part(mask, g, i, j, c), triangle
+                if shifts is None:
+                    p = _weights(*tile)
+                else:
+                    p, _ = _shifted_weights(*tile, shifts[g][..., i:j, :])
             ds = xp.matmul(dout_t, v_g[..., :c, :].mT)
             dropped = p
             if kept is not None:
@@ -205,55 +216,58 @@ def attention_backward(
 
 def _one_query(q: Array, k: Array, v: Array, mask: Array | None, scale: float) -> Array:
     """Return attention for a single query, as in generation, where each call counts: a fifth off the time."""
-    p, _ = _weights(q, k, scale, mask, None, None)
+    p = _weights(q, k, scale, mask, None)
     sums = p.sum(axis=-1, keepdims=True)
-    if mask is not None:
+    if not _in_range(sums):
+        p, _ = _shifted_weights(q, k, scale, mask, None)
+        sums = p.sum(axis=-1, keepdims=True)
         sums += sums == 0
     y: Array = xp_of(q).matmul(p, v)
     y *= 1 / sums
     return y
 
 
-def _weights(
-    q: Array,
-    k: Array,
-    scale: float,
-    mask: Array | None,
-    triangle: Array | None,
-    shift: Array | None,
-    again: bool = False,
-) -> tuple[Array, Array | None]:
-    """Return exp(scale q k^T + mask - shift) for a tile, and the shift.
+def _in_range(sums: Array) -> bool:
+    return bool(sums.min() >= 1 / _LARGE) and bool(sums.max() <= _LARGE)
 
-    Where ``again``, the shift is the one given; else it is the largest score of each row, or None where all
-    scores are so small that exp can do without.
-    """
+
+def _weights(q: Array, k: Array, scale: float, mask: Array | None, triangle: Array | None) -> Array:
+    """Return exp(scale q k^T + mask) for a tile, and 0 for what may not be seen."""
+    # It becomes 0 after exp: a product takes less time than a choice before.
     xp = xp_of(q)
     p = xp.matmul(q, k.mT)
     p *= q.dtype.type(scale)
-    seen = None
-    if mask is not None:
-        if mask.dtype.kind == "b":
-            seen = mask.astype(q.dtype)
-        else:
-            p += mask
-    if shift is not None or not (again or (p.max() <= _SAFE and p.min() >= -_SAFE)):
-        # What may not be seen must not count as the largest, nor overflow.
-        if triangle is not None:
-            block = p[..., p.shape[-1] - triangle.shape[-1] :]
-            block[...] = xp.where(triangle > 0, block, -xp.inf)
-        if mask is not None and seen is not None:
-            p = xp.where(mask, p, q.dtype.type(-xp.inf))
-        if not again:
-            shift = p.max(axis=-1, keepdims=True)
-            shift = xp.where(xp.isfinite(shift), shift, 0)
-        p -= shift
+    if mask is not None and mask.dtype.kind == "f":
+        p += mask
     xp.exp(p, out=p)
     if triangle is not None:
         block = p if triangle.shape[-1] == p.shape[-1] else p[..., p.shape[-1] - triangle.shape[-1] :]
         block *= triangle
-    if seen is not None:
-        p *= seen
+    if mask is not None and mask.dtype.kind == "b":
+        p *= mask.astype(q.dtype)
+    return p
+
+
+def _shifted_weights(
+    q: Array, k: Array, scale: float, mask: Array | None, triangle: Array | None, shift: Array | None = None
+) -> tuple[Array, Array]:
+    """Return exp(scale q k^T + mask - shift) and the shift: by default, the largest score of each row."""
+    xp = xp_of(q)
+    p = xp.matmul(q, k.mT)
+    p *= q.dtype.type(scale)
+    # What may not be seen must not count as the largest, nor overflow.
+    if triangle is not None:
+        block = p[..., p.shape[-1] - triangle.shape[-1] :]
+        block[...] = xp.where(triangle > 0, block, -xp.inf)
+    if mask is not None and mask.dtype.kind == "b":
+        p = xp.where(mask, p, q.dtype.type(-xp.inf))
+    elif mask is not None:
+        p += mask
+    if shift is None:
+        shift = p.max(axis=-1, keepdims=True)
+        shift = xp.where(xp.isfinite(shift), shift, 0)
+    p -= shift
+    xp.exp(p, out=p)
     return p, shift
 
 
@@ -262,8 +276,9 @@ def _tiles(xp: Any, L: int, S: int, causal: bool, dtype: Any) -> list[tuple[int,
 
     Where the triangle is narrower than the tile, it belongs to the last keys; all see those before.
     """
-    # Under causality, lower tiles skip more, and higher ones multiply faster.
-    rows = min(L, 256 if not causal else 64 if S <= 256 else 128)
+    # The fastest of 32 to 512 rows; the slowest takes a third longer. Under causality, lower tiles skip more, and
+    # higher ones multiply faster; else a tile for each matrix needs no sums over tiles.
+    rows = min(L, max(64, (1 << 18) // S) if not causal else 64 if S <= 256 else 128)
     tiles = []
     for i in range(0, L, rows):
         j = min(i + rows, L)

@@ -19,7 +19,6 @@ from minillm.autograd.errors import OperationError, OperationTypeError
 from minillm.autograd.function import Function
 from minillm.backend import Array, default_generator
 from minillm.kernels import kernels_of
-from minillm.ops.promotion import quiet
 
 if TYPE_CHECKING:
     from minillm.ops import Tensor
@@ -56,7 +55,6 @@ class ScaledDotProductAttention(Function):
 
     composite = attention_composite
 
-    @quiet
     def forward(
         self,
         query: Array,
