@@ -57,9 +57,9 @@ def default_collate(batch: Sequence[Any]) -> Any:
         columns = [default_collate(column) for column in zip(*batch, strict=True)]
         return type(first)(*columns) if hasattr(first, "_fields") else columns
     if hasattr(first, "shape") and hasattr(first, "dtype"):  # a tensor
-        import minillm
+        from minillm import ops
 
-        return minillm.stack(_same_shapes(batch))
+        return ops.stack(_same_shapes(batch))
     raise TypeError(
         "default_collate can join tensors, arrays, numbers, strings, dicts, tuples and lists, "
         f"got {type(first).__name__}: give DataLoader a collate_fn"
@@ -89,9 +89,9 @@ def default_convert(example: Any) -> Any:
 
 
 def _to_tensor(array: np.ndarray[Any, Any]) -> Any:
-    import minillm
+    from minillm import ops
 
-    return minillm.tensor(array)
+    return ops.tensor(array)
 
 
 def _row_of_numbers(batch: Sequence[Any]) -> np.ndarray[Any, Any]:

@@ -395,6 +395,6 @@ def _as_tensor(name: str, values: list[Any], kind: str) -> Any:
         ) from None
     if kind == "np":
         return array
-    import minillm  # here alone: a tokenizer that gives no tensors loads none of the framework
+    from minillm import ops  # here alone: a tokenizer that gives no tensors loads none of the framework
 
-    return minillm.tensor(array)
+    return ops.tensor(array)
