@@ -78,7 +78,7 @@ def test_it_agrees_with_pytorch(
     if (inputs == "self" and kdim != E) or (inputs == "memory" and kdim != vdim):
         pytest.skip("the sizes differ")
     keys = L if inputs == "self" else S
-    for kinds in MASKS:
+    for kinds in MASKS if options in ({}, OPTIONS["learned key and zeros"]) else ["", "bb", "f3"]:
         theirs, ours = pair(torch, options)
         rng = np.random.default_rng(1)
         arrays = []

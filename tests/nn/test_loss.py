@@ -408,6 +408,11 @@ def test_a_column_against_a_row_is_an_error(name):
         (lambda: F.smooth_l1_loss(minillm.ones(2), minillm.ones(2), beta=-1.0), "beta=-1"),
         (lambda: F.huber_loss(minillm.ones(2), minillm.ones(2), delta=0.0), "delta=0"),
         (lambda: F.cosine_embedding_loss(minillm.ones(2, 3), minillm.ones(2, 3), minillm.ones(2, 1)), "needs"),
+        (
+            lambda: F.cross_entropy(minillm.zeros(2, 3), minillm.tensor([0, 1]), minillm.ones(3, dtype="float64")),
+            "a weight of float64 for an input of float32",
+        ),
+        (lambda: F.mse_loss(minillm.ones(2), minillm.ones(3)), r"\(2,\) and a target of shape \(3,\); .*same shape$"),
         (lambda: F.mse_loss(minillm.ones(2), minillm.ones(2), size_average=True), "size_average"),
         (lambda: nn.CrossEntropyLoss(reduce=False), "reduction='mean'"),
     ],
