@@ -379,7 +379,7 @@ def test_several_outputs_make_no_cycle():
 DEEP = """
 import sys, threading
 import minillm
-threading.stack_size(512 * 1024)  # a recursion in C would not survive either
+threading.stack_size(2 * 1024 * 1024)  # a recursion in C would not survive either
 def run():
     sys.setrecursionlimit(200)
     x = minillm.ones(1, requires_grad=True)

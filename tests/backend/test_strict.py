@@ -129,6 +129,9 @@ def test_views_stay_views():
     assert x.view("int64").dtype == "int64"
     x.shape = (2, 2)
     assert x.shape == (2, 2)
+    turned = x.T
+    with pytest.raises(AttributeError, match="would have to be copied"):
+        turned.shape = (4,)
 
 
 def test_layout():

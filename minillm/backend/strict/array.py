@@ -125,8 +125,9 @@ class StrictArray:
 
     @shape.setter
     def shape(self, shape: tuple[int, ...]) -> None:
-        reshaped = self._host.view()
-        reshaped.shape = shape
+        reshaped = self._host.reshape(shape)
+        if not np.may_share_memory(reshaped, self._host):
+            raise AttributeError("incompatible shape: the elements would have to be copied")
         self._host = reshaped
 
     @property
