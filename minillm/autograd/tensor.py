@@ -167,7 +167,8 @@ class TensorBase:
         Args:
             gradient: what to start from, of this tensor's shape; 1 for a single number.
             retain_graph: keep the graph for another walk; ``create_graph`` by default.
-            create_graph: record the walk, for derivatives of higher order.
+            create_graph: record the walk, for derivatives of higher order. A recorded gradient refers to its
+                leaf, and the leaf to it: set ``grad`` to None when done, or call :func:`autograd.grad`.
             inputs: leaves to fill; all by default.
 
         Example:
