@@ -169,8 +169,8 @@ plt.close(figure)
 #
 # A dot product of $d$ features is a sum of $d$ products. If features are independent with mean 0 and variance 1, each
 # product has variance 1, and the sum has variance $d$: scores of size $\sqrt d$. Large models have $d = 64$ to 128 in
-# a query, and scores that lie 10 apart would be nothing special. What does softmax do with them? It puts everything on one
-# key, and its derivative
+# a query, and scores that lie 10 apart would be nothing special. What does softmax do with them? It puts everything
+# on one key, and its derivative
 #
 # $$ \frac{\partial w_i}{\partial s_j} = w_i(\delta_{ij} - w_j) $$
 #
@@ -378,8 +378,8 @@ plt.show()
 plt.close(figure)
 
 # %% [markdown]
-# Masking after softmax is an easy mistake to make. It does not just break the sums: the forbidden words still stand in the
-# denominator, and through it the future leaks into the past, which the last assertion has shown.
+# Masking after softmax is an easy mistake to make. It does not just break the sums: the forbidden words still stand in
+# the denominator, and through it the future leaks into the past, which the last assertion has shown.
 #
 # ## The same in minillm
 #
@@ -438,7 +438,8 @@ assert np.allclose(attention(Q[mixed], K[mixed], V[mixed]), Y[mixed])
 # y = [\text{head}_1, \dots, \text{head}_H]\, W^O . $$
 #
 # When queries, keys and values are all made from the same $X$, as here, it is called *self-attention*. Heads cost no
-# parameters: the matrices of all of them together are as large as that of one. In code, a head is one more dimension, in front:
+# parameters: the matrices of all of them together are as large as that of one. In code, a head is one more
+# dimension, in front:
 
 
 # %%
@@ -642,7 +643,8 @@ exercise(padded_weights, check_padded_weights, padded_weights_solution, hint="co
 # **Exercise 2.** Attention can find a *place*, too. Write `look_back(n)`, which returns queries and keys of shape
 # (n, n) such that `causal_weights(queries, keys)` puts more than 99 % of each word's weight on the word before it. (The
 # first word has only itself.) Such heads are found in real models; a second head behind
-# it can look for "what came after this word last time" and continue the pattern (Olsson and others, 2022, [arXiv:2209.11895](https://arxiv.org/abs/2209.11895)).
+# it can look for "what came after this word last time" and continue the pattern (Olsson and others, 2022,
+# [arXiv:2209.11895](https://arxiv.org/abs/2209.11895)).
 
 
 # %%
