@@ -30,7 +30,7 @@ tutorials: $(VENV)/.installed-plot,fast ## run every tutorial, in order
 	@set -e; for script in tutorials/*.py; do echo "== $$script"; $(PY) "$$script"; done
 
 benchmarks: $(VENV)/.installed-test ## run every benchmark (long)
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(PY) "$$script"; done
+	@set -e; for script in $(filter-out %/timing.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(PY) "$$script"; done
 
 clean: ## remove caches, build products and coverage data
 	rm -rf build dist *.egg-info .coverage .coverage.* coverage.xml htmlcov
