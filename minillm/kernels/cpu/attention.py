@@ -277,8 +277,11 @@ def _tiles(xp: Any, L: int, S: int, causal: bool, dtype: Any) -> list[tuple[int,
     Where the triangle is narrower than the tile, it belongs to the last keys; all see those before.
     """
     # The fastest of 32 to 512 rows; the slowest takes a third longer. Under causality, lower tiles skip more, and
-    # higher ones multiply faster; else a tile for each matrix needs no sums over tiles.
-    rows = min(L, max(64, (1 << 18) // S) if not causal else 64 if S <= 256 else 128)
+    # higher ones multiply faster while they fit the cache; else a tile for each matrix needs no sums over tiles.
+    if causal:
+        rows = min(L, 128 if 256 < S <= 1024 else 64)
+    else:
+        rows = min(L, max(64, (1 << 18) // S))
     tiles = []
     for i in range(0, L, rows):
         j = min(i + rows, L)
