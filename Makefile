@@ -8,7 +8,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 
 .NOTPARALLEL: # one pip at a time
-.PHONY: help demo test lint test-all-pythons tutorials benchmarks clean clean-all
+.PHONY: help demo test lint test-all-pythons tutorials tutorial-tests benchmarks clean clean-all
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,14 +26,18 @@ lint: $(VENV)/.installed-lint $(VENV)/.installed-plot,fast ## check style and ty
 test-all-pythons: ## run the tests on each Python 3.10 to 3.13 found here
 	.ci/test-all-pythons $(ARGS)
 
-tutorials: $(VENV)/.installed-plot,fast ## run every tutorial, in order
-	@set -e; for script in tutorials/*.py; do echo "== $$script"; $(PY) "$$script"; done
+tutorials: $(VENV)/.installed-fast,tutorials ## run every tutorial, and build notebooks and pages of them
+	$(PY) tutorials/build.py $(ARGS)
+
+tutorial-tests: $(VENV)/.installed-test ## test that every tutorial runs whole, on the CPU and the stand-in
+	$(PY) -m pytest tests/test_tutorials.py $(ARGS)
 
 benchmarks: $(VENV)/.installed-test ## run every benchmark (long)
 	@set -e; for script in $(filter-out %/timing.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(PY) "$$script"; done
 
 clean: ## remove caches, build products and coverage data
 	rm -rf build dist *.egg-info .coverage .coverage.* coverage.xml htmlcov
+	rm -rf pictures tutorials/site
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find minillm tests tutorials benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 

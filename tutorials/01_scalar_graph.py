@@ -220,10 +220,10 @@ assert (a.grad, b.grad, c.grad) == (dy_da, dy_db, dy_dc)  # the lines that we wr
 #
 # ## Look at the graph
 #
-# The next cell draws a graph: it places each value in a column to the left of what uses it. How it draws is not our
-# subject; skip it if you like. In each box stand the step, the number, and in orange the rate that came back.
+# The next cell can draw a graph: it places each value in a column to the left of what uses it. How it does that is not
+# our subject; skip it if you like. In each box stand the step, the number, and in orange the rate that came back.
 
-# %%
+# %% tags=["drawing"]
 BLUE, ORANGE, GREY = "#3b6ea5", "#c8641b", "#8a8f98"
 
 
@@ -270,6 +270,7 @@ def draw(result, names, file, size=(9, 3), fontsize=11):
     plt.close(figure)
 
 
+# %%
 draw(y, {a: "a", b: "b", c: "c"}, "01_small_graph.png")
 
 # %% [markdown]
@@ -335,7 +336,7 @@ assert f"{g.data:.4f}" == "24.7041"
 assert f"{a.grad:.4f}" == "138.8338"
 assert f"{b.grad:.4f}" == "645.5773"
 
-# %%
+# %% tags=["cover"]
 draw(g, {a: "a", b: "b", g: "g"}, "01_winding_graph.png", size=(14, 5), fontsize=9)
 print(len(in_order(g)), "values, one walk back, every rate")
 

@@ -34,7 +34,7 @@ PICTURES.mkdir(parents=True, exist_ok=True)
 # numbers, without rows to speak of; `(1, 4)` is a table that happens to have one row: the same numbers, another shape.
 # The next cell draws them (how is not our subject).
 
-# %%
+# %% tags=["drawing"]
 BLUE, ORANGE, GREEN, GREY = "#3b6ea5", "#c8641b", "#3a8a5f", "#8a8f98"
 
 
@@ -121,6 +121,7 @@ print(both)
 
 assert both.shape == (3, 4)
 
+# %% tags=["drawing"]
 figure, axes = plt.subplots(figsize=(10, 3), layout="constrained")
 copies = np.ones((3, 4), bool)
 first_column, first_row = copies.copy(), copies.copy()
@@ -173,6 +174,7 @@ print("for the column:", to_column.ravel(), " for the row:", to_row)
 assert to_column.tolist() == [[10.0], [2.0], [20.0]]
 assert to_row.tolist() == [6.0, 8.0, 8.0, 10.0]
 
+# %% tags=["drawing"]
 figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
 draw_table(axes, arriving, 0, 0, color=GREY, title="the gradient that arrives, (3, 4)")
 draw_table(axes, to_column, 7, 0, title="(3, 1)")
@@ -260,7 +262,7 @@ assert np.array_equal(b.grad, to_row)
 # For the derivative, look at one product $x_i W_{ij}$ inside: the rate of $x_i$ is $W_{ij}$ times the rate of $y_j$,
 # summed over all $j$ that $x_i$ went into. Written for whole tables:
 #
-# $$ dX = dY\, W^{\mathsf T}, \qquad dW = X^{\mathsf T} dY . $$
+# $$ dX = dY\, W^T, \qquad dW = X^T dY . $$
 #
 # You need not memorise this: **the shapes leave no other choice.** $dX$ must be `(n, 3)`, and from $dY$ `(n, 2)` and
 # $W$ `(3, 2)` there is one way to get there.
@@ -353,7 +355,7 @@ assert 1.9 < w_right < 2.1
 assert -1.2 < b_right < -0.8
 assert losses_wrong[-1] < losses_wrong[0]  # it looks as if it learned!
 
-# %%
+# %% tags=["drawing", "cover"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
 ends = np.array([-2, 2])
 left.scatter(x[:, 0], t, s=14, color=GREY, label="the points")

@@ -83,10 +83,17 @@ curves = {
     "central, float64": (errors("central", np.float64), BLUE),
     "central, float32": (errors("central", np.float32), ORANGE),
 }
+for label, (curve, _) in curves.items():
+    print(f"{label}: at best off by {curve.min():.0e}, with h = {sizes[curve.argmin()]:.0e}")
+
+assert curves["central, float64"][0].min() < 1e-9
+assert curves["central, float32"][0].min() > 1e-8
+assert curves["central, float32"][0][(sizes > 1e-7) & (sizes < 1e-6)].max() > 1e-2  # useless there
+
+# %% tags=["drawing"]
 figure, axes = plt.subplots(figsize=(8.5, 4.4), layout="constrained")
 for label, (curve, color) in curves.items():
     axes.loglog(sizes, curve, color=color, label=label)
-    print(f"{label}: at best off by {curve.min():.0e}, with h = {sizes[curve.argmin()]:.0e}")
 axes.axvline(1e-6, color=GREY, linestyle=":", linewidth=1)
 axes.text(1.3e-6, 1e-13, "h = 1e-6", color=GREY, fontsize=9)
 axes.set(xlabel="h", ylabel="error of the derivative", title="sin at x = 1: rounding on the left, Taylor on the right")
@@ -95,10 +102,6 @@ axes.spines[["top", "right"]].set_visible(False)
 figure.savefig(PICTURES / "03_error_by_h.png", dpi=110)
 plt.show()
 plt.close(figure)
-
-assert curves["central, float64"][0].min() < 1e-9
-assert curves["central, float32"][0].min() > 1e-8
-assert curves["central, float32"][0][(sizes > 1e-7) & (sizes < 1e-6)].max() > 1e-2  # useless there
 
 # %% [markdown]
 # Two lessons stand in this picture.
@@ -170,7 +173,7 @@ assert relative_error(wrong_derivative(points), numeric)[-1] > 0.5
 # $x = 3$ it is four times too large. **Check at ordinary random points, never only near zero**, where so many formulas
 # agree.
 
-# %%
+# %% tags=["drawing", "cover"]
 line = np.linspace(-4, 4, 401)
 figure, axes = plt.subplots(figsize=(8.5, 3.8), layout="constrained")
 axes.plot(line, right_derivative(line), color=BLUE, linewidth=2, label="1 / (1 + |x|)², right")
@@ -370,7 +373,7 @@ print(f"downhill, step 150: x = {downhill[-1]:.15f}")
 assert abs(newton[-1] - 1) < 1e-12
 assert 1e-8 < abs(downhill[-1] - 1) < 1e-3
 
-# %%
+# %% tags=["drawing"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 line = np.linspace(-1.7, 2.1, 200)
 left.plot(line, valley(line), color=GREY)
