@@ -177,15 +177,18 @@ def rnn_with(factor):
     return layer
 
 
-curves = {factor: gradient_by_distance(rnn_with(factor)) for factor in (0.5, 0.9, 1.0, 1.2)}
+curves = {factor: gradient_by_distance(rnn_with(factor)) for factor in (0.5, 0.9, 1.0, 2.0)}
 for factor, curve in curves.items():
     print(f"U stretches by {factor}: after 50 letters, the gradient has {curve[50] / curve[0]:.0e} of its size")
 
 assert curves[0.5][50] / curves[0.5][0] < 1e-12
 assert 1e-5 < curves[0.9][50] / curves[0.9][0] < 1e-1
-assert curves[1.2][50] / curves[1.2][0] > 1.5
+assert curves[2.0][50] / curves[2.0][0] > 30
 
 # %% [markdown]
+# (The factors $1 - h^2$ of tanh work against the explosion. That is why a stretch by 2 does not give $2^{50}$, but a
+# thousandfold is bad enough: one step with such a gradient throws the weights anywhere.)
+#
 # Against *exploding* there is a cure of one line. If the gradient of all parameters together is longer than a limit, it
 # is shortened to it, and keeps its direction (**clipping**; Pascanu, Mikolov and Bengio, 2013,
 # [arXiv:1211.5063](https://arxiv.org/abs/1211.5063)): `nn.utils.clip_grad_norm_(parameters, limit)`, between `backward`
@@ -267,7 +270,7 @@ for (factor, curve), color in zip(curves.items(), ("#f0b98f", "#dd8b4d", ORANGE,
     axes.semilogy(curve / curve[0], color=color, label=f"RNN, U stretches by {factor}")
 for (bias, curve), color in zip(lstm_curves.items(), ("#a9c3df", "#6e99c4", BLUE), strict=True):
     axes.semilogy(curve / curve[0], color=color, linestyle="--", label=f"LSTM, forget bias {bias:.0f}")
-axes.set(xlabel="how many letters ago", ylabel="size of the gradient (last letter: 1)", ylim=(1e-10, 1e4),
+axes.set(xlabel="how many letters ago", ylabel="size of the gradient (last letter: 1)", ylim=(1e-10, 1e6),
          title="what arrives of the gradient")  # fmt: skip
 axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 axes.spines[["top", "right"]].set_visible(False)
@@ -286,6 +289,9 @@ assert lstm_curves[6.0][50] / lstm_curves[6.0][0] > 0.3
 #
 # The first letter of a sequence is one of A, B, C, D; then come 29 letters of noise; at the end the network has to say
 # which one was the first. By guessing, a quarter is right.
+#
+# A network whose parts do not stand in one row, as in `nn.Sequential`, is a class: `__init__` makes the parts, `forward`
+# says how the input goes through them, and `nn.Module` sees to it that `model.parameters()` finds all of them.
 
 # %%
 LENGTH = 30
