@@ -290,8 +290,8 @@ assert lstm_curves[6.0][50] / lstm_curves[6.0][0] > 0.3
 # The first letter of a sequence is one of A, B, C, D; then come 29 letters of noise; at the end the network has to say
 # which one was the first. By guessing, a quarter is right.
 #
-# A network whose parts do not stand in one row, as in `nn.Sequential`, is a class: `__init__` makes the parts, `forward`
-# says how the input goes through them, and `nn.Module` sees to it that `model.parameters()` finds all of them.
+# A network whose parts do not stand in one row, as in `nn.Sequential`, is a class: `__init__` makes the parts,
+# `forward` says how the input goes through them, and `nn.Module` sees to it that `model.parameters()` finds all of them.
 
 # %%
 LENGTH = 30
