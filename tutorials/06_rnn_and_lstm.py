@@ -291,7 +291,7 @@ assert lstm_curves[6.0][50] / lstm_curves[6.0][0] > 0.3
 # which one was the first. By guessing, a quarter is right.
 #
 # A network whose parts do not stand in one row, as in `nn.Sequential`, is a class: `__init__` makes the parts,
-# `forward` says how the input goes through them, and `nn.Module` sees to it that `model.parameters()` finds all of them.
+# `forward` says how the input goes through them, and `nn.Module` sees to it that `model.parameters()` finds all.
 
 # %%
 LENGTH = 30
