@@ -88,7 +88,7 @@ def plot_losses(
                   label=f"validation, whole text: {loss:.3f}")  # fmt: skip
     axes.set_xlabel("optimizer steps")
     axes.set_ylabel("loss: nats per token, lower is better")
-    axes.set_title(title)
+    axes.set_title(title, fontsize=11, wrap=True)
     axes.grid(alpha=0.25)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

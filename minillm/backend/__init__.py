@@ -53,6 +53,7 @@ from minillm.backend.random import (
     set_rng_state,
 )
 from minillm.backend.scatter import check_index, scatter_add
+from minillm.backend.threads import get_num_threads, set_num_threads
 
 keep_freed_memory()  # before the first array is made
 
@@ -79,6 +80,7 @@ __all__ = [
     "fork_rng",
     "get_default_device",
     "get_default_dtype",
+    "get_num_threads",
     "get_rng_state",
     "half",
     "initial_seed",
@@ -100,6 +102,7 @@ __all__ = [
     "seed",
     "set_default_device",
     "set_default_dtype",
+    "set_num_threads",
     "set_rng_state",
     "short",
     "synchronize",

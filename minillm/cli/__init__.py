@@ -12,7 +12,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from minillm.cli.arguments import LineParser, UsageError
+from minillm.backend import Device, get_num_threads, set_num_threads
+from minillm.cli.arguments import LineParser, UsageError, whole
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -46,12 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser.parse_args(argv)
     except SystemExit as finished:  # --help, --version, or a usage error that was printed
         return int(finished.code or 0)
+    threads = get_num_threads()
     try:
         if args.device is None:
             args.run(args)
         else:
-            from minillm.backend import Device
-
             with Device(args.device):
                 args.run(args)
     except UsageError as error:
@@ -70,6 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
         return _complain(f"{args.command}: internal error: {what} (--debug shows where)", args.debug, FAILED)
+    finally:
+        set_num_threads(threads)
     return OK
 
 
@@ -104,5 +106,10 @@ def build_parser() -> argparse.ArgumentParser:
             help="where to compute: cpu, or cuda for a GPU (default: the environment variable "
             "MINILLM_DEVICE, else cpu)",
         )
+        group.add_argument(
+            "--threads", type=whole(1), metavar="N",
+            help="for matrix products on the CPU (default: 1 for models less than 256 wide, which more would "
+            "slow down; else OpenBLAS's own default)",
+        )  # fmt: skip
         group.add_argument("--debug", action="store_true", help="show where in the code an error arose")
     return parser

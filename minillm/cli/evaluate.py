@@ -45,6 +45,7 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     """Measure and print."""
+    from minillm.cli.threads import use_threads
     from minillm.training.evaluation import evaluate
     from minillm.training.progress import ProgressBar
     from minillm.training.run_directory import RunDirectory
@@ -53,6 +54,7 @@ def run(args: argparse.Namespace) -> None:
     directory = RunDirectory.open(args.run_directory)
     tokenizer = directory.load_tokenizer()
     model = directory.load_model(tokenizer)
+    use_threads(args, model)
     source = text_source(args)
     if source is None:
         text = directory.load_text(tokenizer)
@@ -72,7 +74,6 @@ def run(args: argparse.Namespace) -> None:
     update = progress.whole_evaluation(-(-(len(tokens) - 1) // block_size))
     result = evaluate(model, tokens, block_size, progress=update)
     progress.close()
-    assert result is not None
     bits = result.bits_per_character(max(characters, 1))
     if args.json:
         figures = {

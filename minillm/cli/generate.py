@@ -58,12 +58,14 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("--stop got an empty text, which is everywhere")
 
     from minillm.cli.running import first_prompt
+    from minillm.cli.threads import use_threads
     from minillm.inference import stream_text
     from minillm.training.run_directory import RunDirectory
 
     directory = RunDirectory.open(args.run_directory)
     tokenizer = directory.load_tokenizer()
     model = directory.load_model(tokenizer)
+    use_threads(args, model)
     prompt = first_prompt(tokenizer) if args.prompt is None else args.prompt
     if not prompt:
         raise UsageError("--prompt is empty; give the model at least a character to go on with")

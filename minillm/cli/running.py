@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from minillm.cli.arguments import UsageError, text_source, training_settings, validation_source
+from minillm.cli.threads import use_threads
 from minillm.training.progress import ProgressBar, Silent
 from minillm.training.run_directory import RunDirectory
 from minillm.training.text_source import TrainingText
@@ -97,6 +98,7 @@ def train_run(
     resume: bool = False,
 ) -> TrainingResult:
     """Train a run to its end, draw its losses, and say how it went."""
+    use_threads(args, model)
     progress = Silent() if args.quiet else ProgressBar()
     trainer = directory.trainer(
         model, text, steps=args.steps if args.resume else None, progress=progress

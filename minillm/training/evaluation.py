@@ -62,9 +62,8 @@ def evaluate(
     *,
     max_windows: int | None = None,
     objective: Objective = next_token_loss,
-    stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int], object] = lambda windows: None,
-) -> Evaluation | None:
+) -> Evaluation:
     """Measure a model on a text, in windows side by side: each token but the first is predicted once.
 
     The model is in evaluation mode while it is measured, and then again as it was.
@@ -76,11 +75,7 @@ def evaluate(
         batch_size: windows at a time.
         max_windows: read only so many whole windows, at equal distances; None for the whole text.
         objective: the mean loss of a batch.
-        stop: asked before each batch whether to give up.
-        progress: called after each batch with the number of its windows.
-
-    Returns:
-        The evaluation, or None where ``stop`` said so.
+        progress: called after each batch with the number of its windows; what it raises ends the evaluation.
 
     Raises:
         ValueError: the text has fewer than two tokens.
@@ -92,8 +87,6 @@ def evaluate(
     try:
         with no_grad():
             for x, y in windows:
-                if stop():
-                    return None
                 number = count_targets(y)
                 loss = objective(model, Tensor(x, device=device), Tensor(y, device=device))
                 total += loss.item() * number

