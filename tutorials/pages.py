@@ -89,6 +89,7 @@ class Step:
 def formula(latex: str, options: dict[str, Any]) -> str:
     """Return a formula as MathML."""
     mathml = convert(latex, display="block" if options["display_mode"] else "inline")
+    mathml = re.sub(r"(<m[io]>(?:ln|log|exp|sin|cos|tanh)</m[io]>)(?=<m[ins])", r'\1<mspace width="0.17em"/>', mathml)
     # The sign of a prime is raised already: once more, as an exponent, it would be tiny.
     return re.sub(r"<msup>(<mi>\w</mi>)<m[io]>(&#x0203[234];)</m[io]></msup>", r"<mrow>\1<mo>\2</mo></mrow>", mathml)
 
@@ -204,10 +205,11 @@ def page_of_path(steps: list[Step]) -> str:
             "</div></li>"
         )
     reading = sum(step.minutes for step in steps)
+    computing = max(60, sum(step.seconds for step in steps))
     intro = f"""<div class="intro"><h1>From a number that remembers to a GPT that writes</h1>
 <p>Each step builds one idea from nothing in a few lines, then shows the same thing in minillm and in PyTorch, with the
 same numbers. You need Python and the calculus of school. All {len(steps)} steps together take about
-{reading / 60:.1f} hours to read; none computes longer than a minute.</p>
+{reading / 60:.1f} hours to read, and computed for {computing / 60:.0f} minutes where these pages were built.</p>
 <p>Run a step with <code>python tutorials/{steps[0].stem}.py</code>, or open the notebook beside its page, change
 something, and see what happens. The exercises check themselves.</p></div>"""
     return page("minillm tutorials", f'{intro}<ol class="path">{"".join(items)}</ol>')
