@@ -10,8 +10,9 @@ import minillm
 from minillm.testing import exercise
 
 
-def check_double(f):
-    assert f(3) == 6, f"twice 3 is 6, and f(3) is {f(3)}"
+def check_double(f):  # pytest would lengthen the message of an `assert` here
+    if f(3) != 6:
+        raise AssertionError(f"twice 3 is 6, and f(3) is {f(3)}")
     assert f(-1) == -2
 
 
@@ -87,7 +88,7 @@ def test_a_wrong_attempt_says_what_is_wrong(capsys):
 
 
 def test_an_assertion_without_a_message_shows_its_line(capsys):
-    def check(f):  # an `assert` here would be given a message by pytest
+    def check(f):
         if f(3) != 6:
             raise AssertionError
 
