@@ -496,7 +496,7 @@ plt.close(figure)
 #   [arXiv:2407.01082](https://arxiv.org/abs/2407.01082)).
 
 # %%
-PROMPT = "The value of the"
+PROMPT = "The value of"
 logits = minillm_logits(model, np.array(tokenizer.encode(PROMPT)))[-1]
 
 
@@ -513,8 +513,8 @@ chances = {
     "temperature 0.5": with_temperature(logits, 0.5),
     "temperature 2": with_temperature(logits, 2.0),
     "top-k, k = 5": with_top_k(logits, 5),
-    "top-p, p = 0.5": softmax(Sampling(top_p=0.5).filtered(logits[None])[0]),
-    "min-p, 0.2": softmax(Sampling(min_p=0.2).filtered(logits[None])[0]),
+    "top-p, p = 0.7": softmax(Sampling(top_p=0.7).filtered(logits[None])[0]),
+    "min-p, 0.05": softmax(Sampling(min_p=0.05).filtered(logits[None])[0]),
 }
 best = np.argsort(-logits)[:16]
 print(f"after {PROMPT!r}: ", [tokenizer.decode([int(i)]) for i in best])
@@ -522,19 +522,19 @@ print(f"after {PROMPT!r}: ", [tokenizer.decode([int(i)]) for i in best])
 assert np.allclose(chances["temperature 0.5"], softmax(Sampling(temperature=0.5).filtered(logits[None])[0]))
 assert np.allclose(chances["top-k, k = 5"], softmax(Sampling(top_k=5).filtered(logits[None])[0]))
 assert (chances["top-k, k = 5"] > 0).sum() == 5
-nucleus = chances["top-p, p = 0.5"] > 0
-assert chances["all tokens"][nucleus].sum() >= 0.499  # enough, and without the last one it would not be
-assert chances["all tokens"][nucleus].sum() - chances["all tokens"][nucleus].min() < 0.501
+nucleus = chances["top-p, p = 0.7"] > 0
+assert chances["all tokens"][nucleus].sum() >= 0.699  # enough, and without the last one it would not be
+assert chances["all tokens"][nucleus].sum() - chances["all tokens"][nucleus].min() < 0.701
 
 # %%
 figure, panels = plt.subplots(2, 3, figsize=(12, 5.4), layout="constrained", sharex=True, sharey=True)
 names = [tokenizer.decode([int(i)]).replace(" ", "␣").replace("\n", "⏎") for i in best]
 for axes, (title, chance) in zip(panels.flat, chances.items(), strict=True):
     axes.bar(range(16), chance[best], color=BLUE)
-    axes.set(title=f"{title}: {(chance > 0).sum()} tokens left")
+    axes.set(title=f"{title} (tokens left: {(chance > 0).sum()})")
     rest = 1 - chance[best].sum()
-    axes.text(15.4, 0.9 * axes.get_ylim()[1], f"all others: {rest:.0%}", ha="right", va="top", color=GREY)
-    axes.set_xticks(range(16), names, rotation=70)
+    axes.text(0.98, 0.9, f"all others: {rest:.0%}", ha="right", va="top", color=GREY, transform=axes.transAxes)
+    axes.set_xticks(range(16), names, rotation=70, fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
 figure.suptitle(f"the next token after “{PROMPT}”")
 figure.savefig(PICTURES / "08_next_token.png", dpi=110)
@@ -583,12 +583,12 @@ if not SLOW:  # after so few steps, there is nothing to compare
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 4.6), layout="constrained")
-for name in strategies:
+for name, mark in zip(strategies, "Dvo^spX", strict=True):
     color = ORANGE if name.startswith("temp") else BLUE if name != "greedy" else GREEN
-    axes.plot(fresh[name], real[name], "o", color=color, markersize=9)
-    axes.annotate(name, (fresh[name], real[name]), xytext=(7, 5), textcoords="offset points", color=color)
+    axes.plot(fresh[name], real[name], mark, color=color, alpha=0.8, markersize=10, linestyle="", label=name)
 axes.set(xlabel="share of the text that does not repeat", ylabel="share of real words", title="sense against variety")
-axes.margins(0.2)
+axes.margins(0.1)
+axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 axes.spines[["top", "right"]].set_visible(False)
 figure.savefig(PICTURES / "08_strategies.png", dpi=110)
 plt.show()
@@ -753,8 +753,8 @@ def check_keep_top_p(f):
     assert math.isclose(got.sum(), 1, rel_tol=1e-6), f"the sum is 1 again; yours is {got.sum():.2f}"
     assert np.allclose(got, [0, 2 / 3, 0, 1 / 3]), f"the two keep their proportion, 2 : 1; yours: {got}"
     assert (f(chance, 0.01) > 0).sum() == 1, "at least the most probable one stays"
-    expected = chances["top-p, p = 0.5"]
-    assert np.allclose(f(chances["all tokens"], 0.5), expected, atol=1e-5), "it differs from minillm's after the prompt"
+    expected = chances["top-p, p = 0.7"]
+    assert np.allclose(f(chances["all tokens"], 0.7), expected, atol=1e-5), "it differs from minillm's after the prompt"
 
 
 exercise(keep_top_p, check_keep_top_p, keep_top_p_solution, hint="np.argsort(-probabilities), then np.cumsum.")
