@@ -22,7 +22,7 @@ import numpy as np
 
 from minillm.autograd.errors import AnomalyError, OperationError, OperationTypeError
 from minillm.autograd.function import FREED, LEAF, Function, TensorClass, _non_finite, wrap
-from minillm.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled, switches
+from minillm.autograd.grad_mode import enable_grad, no_grad, switches
 from minillm.backend import Array, is_array, xp_of
 from minillm.backend.references import ONE_REFERENCE
 
@@ -65,8 +65,9 @@ class Walk:
         self.create_graph = create_graph
         self.anomaly = switches.anomaly
         self.targets = None if targets is None else set(targets)
-        self.gradients: dict[Any, Any] = {}  # place (of a leaf, or of a target) -> gradient
-        self.owned: set[Any] = set()  # leaves whose gradient is no one else's memory
+        self.direct = targets is None and not create_graph  # into the `grad` of leaves, but those with hooks
+        self.gradients: dict[Any, Any] = {}  # place (of another leaf, or of a target) -> gradient
+        self.owned: set[Any] = set()  # of these leaves, those whose gradient is no one else's memory
         self.pending: dict[Function, list[Any]] = {}  # node -> gradient of each output so far
         self.heap: list[tuple[int, Function]] = []
 
@@ -74,13 +75,17 @@ class Walk:
     def run(self, roots: Sequence[tuple[Any, Any]]) -> None:
         """Walk from ``roots``, pairs of an edge (or leaf) and its gradient."""
         heap, pending, targets = self.heap, self.pending, self.targets
-        with set_grad_enabled(self.create_graph):
+        recording = switches.recording
+        switches.recording = self.create_graph
+        try:
             needed = None if targets is None else self._needed([edge for edge, _ in roots])
             for edge, gradient in roots:
                 if type(edge) is tuple:
                     self._send(edge, gradient)
                 else:
                     self._send_to_leaf(edge, gradient, None, False)
+            if self.direct and not self.anomaly:
+                self._run_plainly()
             while heap:
                 node = heappop(heap)[1]
                 dys = pending.pop(node)
@@ -93,6 +98,77 @@ class Walk:
                     if node not in needed:
                         continue
                 self._step(node, dys)
+        finally:
+            switches.recording = recording
+
+    def _run_plainly(self) -> None:
+        """Do the same in everyday training; nodes that are special in some way take :meth:`_step` here, too.
+
+        In a chain of nodes, as most of a graph is, neither heap nor dict are needed. For the networks of
+        beginners this loop is a large part of the time, so it makes few calls and repeats lines of others.
+        """
+        heap, pending, release = self.heap, self.pending, not self.retain_graph
+        chained: Any = None  # the only edge that is pending, and
+        gradient: Any = None  # its gradient
+        while True:
+            if chained is not None:
+                node = chained[0]
+                dys = [gradient]
+                chained = gradient = None
+            elif heap:
+                node = heappop(heap)[1]
+                dys = pending.pop(node)
+            else:
+                return
+            if node.hooks is not None:
+                self._call_hooks_of(node, dys)
+            saved = node.saved
+            if saved is FREED or node.outputs is not None or node._torch_style:
+                del saved
+                self._step(node, dys)
+                continue
+            for version, value in node.versions:
+                if version[0] != value:
+                    self._check_versions(node, node.versions)
+            dxs: Any = node.backward(*dys)
+            if type(dxs) is not tuple:
+                dxs = (dxs,)
+            if release and (saved or node.constants or node.inputs):
+                node.saved = FREED
+                node.constants = node.inputs = ()
+            del saved, dys  # what remains of them is held by those who need it
+            edges = node.edges
+            if len(dxs) > len(edges):
+                self._check_number(node, dxs)
+            for i in range(min(len(edges), len(dxs))):  # (zip would hold one more reference)
+                edge = edges[i]
+                dx = dxs[i]
+                if edge is None or dx is None:
+                    continue
+                if type(dx) is not np.ndarray:
+                    self._check_type(node, dx)
+                if type(edge) is tuple:
+                    parent, _, shape, dtype = edge
+                    if dx.shape != shape:
+                        dx = sum_to(dx, shape, node.name())
+                    if dx.dtype is not dtype and dx.dtype != dtype:
+                        dx = dx.astype(dtype)
+                    if chained is None and not heap and parent.outputs is None:
+                        chained, gradient = edge, dx
+                        continue
+                    if chained is not None:
+                        self._send(chained, gradient)
+                        chained = gradient = None
+                    self._send(edge, dx)
+                    continue
+                # Memory is a leaf's own if nothing but `dxs` and `dx` refers to it.
+                owned = dx.base is None and getrefcount(dx) == ONE_REFERENCE + 1
+                array = edge.array
+                if owned and edge._grad is edge._hooks is None and dx.dtype is array.dtype and dx.shape == array.shape:
+                    edge._grad = wrap(dx)  # most often
+                else:
+                    self._send_to_leaf(edge, dx, node, owned)
+            dxs = dx = None
 
     def _step(self, node: Function, dys: list[Any]) -> None:
         """Run one node's backward and send its gradients along its edges."""
@@ -102,8 +178,7 @@ class Walk:
                 f"backward through {node.name()} a second time: the arrays that it saved were released by "
                 "the first walk over this graph; call the first backward with retain_graph=True to keep them"
             )
-        if node.versions:
-            self._check_versions(node, node.versions)
+        self._check_versions(node, node.versions)
         if node.outputs is not None and node._materialize_grads:
             dys = [self._zeros(node, i, dys) if dy is None else dy for i, dy in enumerate(dys)]
         if self.create_graph or node._torch_style:
@@ -113,29 +188,21 @@ class Walk:
         if type(dxs) is not tuple:
             dxs = (dxs,)
         edges = node.edges
-        if len(dxs) > len(edges) and any(dx is not None for dx in dxs[len(edges) :]):
-            raise OperationError(
-                f"{node.name()}: its backward returned {len(dxs)} gradients for {len(edges)} arguments"
-            )
+        self._check_number(node, dxs)
         if self.anomaly:
             self._check_finite(node, dxs)
-        constants = node.constants
-        if not self.retain_graph and (saved or constants or node.inputs):
+        if not self.retain_graph and (saved or node.constants or node.inputs):
             node.saved = FREED
             node.constants = node.inputs = ()
-        del saved, constants  # what remains of them is held by those who need it
-        for i in range(min(len(edges), len(dxs))):
+        del saved  # what remains of it is held by those who need it
+        for i in range(min(len(edges), len(dxs))):  # (zip would hold one more reference)
             edge = edges[i]
             if edge is None:
                 continue
             dx = dxs[i]
             if dx is None:
                 continue
-            if type(dx) is not np.ndarray and not hasattr(dx, "shape"):
-                raise OperationTypeError(
-                    f"{node.name()}: its backward returned a {type(dx).__name__}; it needs an array or None "
-                    "for each argument"
-                )
+            self._check_type(node, dx)
             if type(edge) is tuple:
                 _, _, shape, dtype = edge
                 if dx.shape != shape:
@@ -170,6 +237,9 @@ class Walk:
             dx = sum_to(dx, array.shape, node.name() if node else "backward")
         if dx.dtype is not array.dtype and dx.dtype != array.dtype:
             dx = dx.astype(array.dtype)
+        if self.direct and not leaf._hooks:
+            _accumulate(leaf, dx, owned, False)
+            return
         before = self.gradients.get(leaf)
         if before is None:
             self.gradients[leaf] = dx
@@ -192,6 +262,20 @@ class Walk:
                     f"(version {version[0]}, saved at version {value}); write to a clone(), or compute "
                     "out of place"
                 )
+
+    def _check_number(self, node: Function, dxs: tuple[Any, ...]) -> None:
+        """Raise an error if backward returned gradients that belong to no argument."""
+        number = len(node.edges)
+        if any(dx is not None for dx in dxs[number:]):
+            raise OperationError(f"{node.name()}: its backward returned {len(dxs)} gradients for {number} arguments")
+
+    def _check_type(self, node: Function, dx: Any) -> None:
+        """Raise an error unless a gradient is an array or a Tensor."""
+        if not hasattr(dx, "shape"):
+            raise OperationTypeError(
+                f"{node.name()}: its backward returned a {type(dx).__name__}; it needs an array or None "
+                "for each argument"
+            )
 
     def _zeros(self, node: Function, i: int, dys: list[Any]) -> Any:
         """Return the gradient of an output that nothing used."""
@@ -242,7 +326,7 @@ class Walk:
     def _backward_of_composite(self, node: Function, dys: list[Any]) -> Any:
         """Differentiate the textbook formula of a fused operation, in the place of the operation."""
         assert node.composite is not None
-        self._check_versions(node, node.input_versions)
+        self._check_versions(node, [pair for pair in node.input_versions if pair is not None])
         with enable_grad():
             # An own alias for each argument: the same tensor given twice has two gradients.
             arguments = [
@@ -423,10 +507,11 @@ def backward(
     """
     outputs = _as_sequence(tensors)
     gradients = None if grad_tensors is None else _as_sequence(grad_tensors)
-    wanted = None if inputs is None else _as_sequence(inputs)
-    if wanted is not None:
+    wanted = targets = None
+    if inputs is not None:
+        wanted = _as_sequence(inputs)
         _check_inputs("backward", wanted)
-    targets = None if wanted is None else [place_of(x) for x in wanted]
+        targets = [place_of(x) for x in wanted]
     walk = Walk(create_graph if retain_graph is None else retain_graph, create_graph, targets)
     walk.run(_roots("backward", outputs, gradients, create_graph))
     found = walk.gradients

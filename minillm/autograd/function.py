@@ -114,7 +114,7 @@ class Function:
 
     # Of each node, set by apply. (Slots are set and read in a third of the time of others.)
     __slots__ = (
-        "__dict__", "__weakref__", "constants", "edges", "ids", "input_versions", "inputs", "number", "saved",
+        "__dict__", "__weakref__", "constants", "edges", "input_versions", "inputs", "number", "origins", "saved",
         "versions",
     )  # fmt: skip
     number: int
@@ -122,9 +122,9 @@ class Function:
     saved: tuple[Any, ...]
     constants: tuple[Any, ...]
     versions: Sequence[tuple[list[int], int]]  # of the saved arrays
-    ids: list[int]  # of the arrays that came in and went out, where there is no composite
-    inputs: Sequence[Any]  # the arguments, and
-    input_versions: Sequence[tuple[list[int], int]]  # theirs, kept for the composite alone
+    origins: Sequence[int | None]  # of each saved array: input i, output ~j, or neither
+    inputs: Sequence[Any]  # the arguments, kept for the composite alone
+    input_versions: Sequence[tuple[list[int], int] | None]  # of the arguments that are tensors
     # Of some.
     outputs: list[tuple[tuple[int, ...], Any]] | None = None  # shape and dtype of several; None for one
     hooks: dict[int, dict[float, Callable[[Any], Any]]] | None = None
@@ -203,12 +203,15 @@ class Function:
         tensor_class = TensorClass.cls
         arrays: list[Any] = []
         edges: list[Any] = []
+        versions: list[tuple[list[int], int] | None] = []
         tensor: Any = None
         recorded = False
         for argument in arguments:
             if isinstance(argument, tensor_class):
                 tensor = argument
                 arrays.append(tensor.array)
+                version = tensor._version
+                versions.append((version, version[0]))
                 edge = tensor._edge
                 if edge is not None:
                     recorded = True
@@ -217,15 +220,19 @@ class Function:
                 edges.append(edge)
             else:
                 arrays.append(argument)
+                versions.append(None)
                 edges.append(None)
         if recorded:
             if not (switches.recording and cls.differentiable):
                 recorded = False
                 edges = [None] * len(edges)
-            elif len(arrays) > 1 and len(set(map(id, arrays))) != len(arrays):
+            elif len(arrays) > 1 and (
+                arrays[0] is arrays[1] if len(arrays) == 2 else len(set(map(id, arrays))) != len(arrays)
+            ):
                 _tell_apart(arrays, edges)
         node.edges = edges
-        node.saved = node.constants = node.versions = node.inputs = node.input_versions = ()
+        node.input_versions = versions
+        node.saved = node.constants = node.versions = node.origins = node.inputs = ()
 
         try:
             result = node._forward_torch_style(arguments) if cls._torch_style else node.forward(*arrays)
@@ -256,8 +263,10 @@ class Function:
             if dtype.kind == "f" and not node._without_gradient:
                 node.number = _next_number()
                 output._edge = (node, 0, array.shape, dtype)
-                if node.saved or cls.composite is not None:
-                    node._remember(arguments, arrays, (result,), (output,))
+                if cls.composite is not None:
+                    node.inputs = arrays
+                if node.saved:
+                    node._remember(arrays, (result,), (output,))
         return output
 
     def _record(
@@ -270,65 +279,33 @@ class Function:
             shape, dtype = self.outputs[i]
             if dtype.kind == "f" and not any(y is other for other in self._without_gradient):
                 output._edge = (self, i, shape, dtype)
-        self._remember(arguments, arrays, result, outputs)
-
-    def _remember(
-        self, arguments: Any, arrays: list[Any], result: tuple[Any, ...], outputs: tuple[Any, ...]
-    ) -> None:
-        """Note how often each saved array has been written to, and which inputs and outputs there are.
-
-        Which of them each saved array is, `origins` finds out when it is asked for: no two arrays that are
-        alive at once have the same id, and those that were saved still are.
-        """
-        versions: list[tuple[list[int], int]] = []
-        for saved in self.saved:
-            if saved is None:
-                continue
-            for i, array in enumerate(arrays):
-                if array is saved:
-                    version = getattr(arguments[i], "_version", None)
-                    if version is not None:
-                        versions.append((version, version[0]))
-                    break
-            else:
-                for i, array in enumerate(result):
-                    if array is saved:
-                        version = outputs[i]._version
-                        versions.append((version, version[0]))
-                        break
-        self.versions = versions
-        if self.composite is None:
-            self.ids = [*map(id, arrays), *map(id, result)]
-        else:
+        if self.composite is not None:
             self.inputs = arrays
-            self.input_versions = [
-                (version, version[0])
-                for argument in arguments
-                if (version := getattr(argument, "_version", None)) is not None
-            ]
+        self._remember(arrays, result, outputs)
 
-    @property
-    def origins(self) -> list[int | None]:
-        """For each saved array: input i, output ~j, or neither."""
+    def _remember(self, arrays: list[Any], result: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
+        """Note which input or output each saved array is, and how often it has been written to."""
+        versions: list[tuple[list[int], int]] = []
         origins: list[int | None] = []
         for saved in self.saved:
-            place = None
-            if saved is not None and id(saved) in self.ids:
-                place = self.ids.index(id(saved))
-                if place >= len(self.edges):
-                    place = ~(place - len(self.edges))
-            origins.append(place)
-        return origins
+            origin = _place_of(saved, arrays)
+            if origin is not None:
+                pair = self.input_versions[origin]
+                if pair is not None:
+                    versions.append(pair)
+            elif (i := _place_of(saved, result)) is not None:
+                origin = ~i
+                version = outputs[i]._version
+                versions.append((version, version[0]))
+            origins.append(origin)
+        self.versions = versions
+        self.origins = origins
 
     def keep_copy_of(self, tensor: Any) -> None:
         """Save a copy in the place of an input that the result of this very operation is written to."""
         array = tensor.array
         if any(saved is array for saved in self.saved):
             copy = array.copy()
-            if self.composite is None:  # ids of arrays that are gone may be those of others by now
-                saved = {id(other): id(other) for other in self.saved}
-                saved[id(array)] = id(copy)
-                self.ids = [saved.get(key, 0) for key in self.ids]
             self.saved = tuple(copy if other is array else other for other in self.saved)
             self.versions = [pair for pair in self.versions if pair[0] is not tensor._version]
 
@@ -345,6 +322,8 @@ class Function:
         finally:
             switches.recording = before
         self.saved = tuple(getattr(saved, "array", saved) for saved in self.saved)
+        # It may have written to its arguments.
+        self.input_versions = [pair if pair is None else (pair[0], pair[0][0]) for pair in self.input_versions]
         if type(result) is tuple:
             return tuple(y.array for y in result)
         return result.array
@@ -382,9 +361,11 @@ def _tell_apart(arrays: list[Any], edges: list[Any]) -> None:
 def _place_of(wanted: Any, items: Sequence[Any]) -> int | None:
     """Return where an object itself (not an equal one) stands in a sequence."""
     if wanted is not None:
-        for i, item in enumerate(items):
+        i = 0
+        for item in items:
             if item is wanted:
                 return i
+            i += 1  # noqa: SIM113  (a third faster than enumerate)
     return None
 
 

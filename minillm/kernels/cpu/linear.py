@@ -55,14 +55,14 @@ def linear_backward(
         )
         dx, dweight, dbias = (None if g is None else g.astype(dy.dtype) for g in wide)
         return dx, dweight, dbias
-    rows = as_matrix(dy)
+    rows = dy if dy.ndim == 2 else as_matrix(dy)
     dx = dweight = dbias = None
     if weight is not None:
         dx = rows.dot(weight)
         if dy.ndim != 2:
             dx = dx.reshape((*dy.shape[:-1], weight.shape[1]))
     if x is not None:
-        dweight = rows.T.dot(as_matrix(x))
+        dweight = rows.T.dot(x if x.ndim == 2 else as_matrix(x))
     if with_bias:
         dbias = column_sums(rows)
     return dx, dweight, dbias

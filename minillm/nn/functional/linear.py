@@ -40,7 +40,7 @@ class Linear(Function):
 
     def forward(self, x: Array, weight: Array, bias: Array | None) -> Array:
         dtype = x.dtype
-        if dtype is not weight.dtype and dtype != weight.dtype:
+        if dtype != weight.dtype:
             raise TypeError("the dtypes differ")
         if bias is not None and (len(bias) != len(weight) or bias.dtype != dtype):
             raise ValueError("the bias does not fit")
