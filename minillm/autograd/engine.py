@@ -515,6 +515,8 @@ def backward(
     walk = Walk(create_graph if retain_graph is None else retain_graph, create_graph, targets)
     walk.run(_roots("backward", outputs, gradients, create_graph))
     found = walk.gradients
+    if not found:
+        return
     if wanted is not None:
         found = {tensor: found[place] for tensor in wanted if (place := place_of(tensor)) in found}
     for tensor, gradient in found.items():

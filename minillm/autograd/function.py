@@ -226,9 +226,15 @@ class Function:
             if not (switches.recording and cls.differentiable):
                 recorded = False
                 edges = [None] * len(edges)
-            elif len(arrays) > 1 and (
-                arrays[0] is arrays[1] if len(arrays) == 2 else len(set(map(id, arrays))) != len(arrays)
-            ):
+            elif len(arrays) == 2:
+                if arrays[0] is arrays[1]:
+                    _tell_apart(arrays, edges)
+            elif len(arrays) == 3:
+                first, second, third = arrays
+                if first is second or first is third or second is third:
+                    _tell_apart(arrays, edges)
+                del first, second, third  # an operation may look whether its memory is its own
+            elif len(arrays) > 3 and len(set(map(id, arrays))) != len(arrays):
                 _tell_apart(arrays, edges)
         node.edges = edges
         node.input_versions = versions

@@ -64,6 +64,7 @@ class Bundle:
         self.state_views = [views for _, views in moved]
         self.all_state_views = [view for views in self.state_views for view in views]
         self.flat_grad = xp_of(self.flat).empty_like(self.flat)
+        self.grad_views = _views_on(self.flat_grad, self.views)
 
     def is_current(self, state: dict[Any, Any], names: tuple[str, ...]) -> bool:
         """Return whether the parameters and their states still lie here and have made the same steps."""
@@ -86,7 +87,8 @@ class Bundle:
             gradients = [p._grad.array for p in self.params]
         except AttributeError:
             return False
-        xp_of(self.flat).concatenate(gradients, axis=None, out=self.flat_grad)
+        for view, gradient in zip(self.grad_views, gradients, strict=True):  # half the time of concatenate
+            view[...] = gradient
         return True
 
     def after_step(self) -> None:
@@ -119,10 +121,16 @@ def _move_together(tensors: list[Any]) -> tuple[Array, list[Array]]:
     """Move tensors into one new array; return it, and the views on it that they hold now."""
     arrays = [tensor.array for tensor in tensors]
     flat = xp_of(arrays[0]).concatenate(arrays, axis=None)
-    views, start = [], 0
-    for tensor, array in zip(tensors, arrays, strict=True):
-        view = flat[start : start + array.size].reshape(array.shape)
-        start += array.size
+    views = _views_on(flat, arrays)
+    for tensor, view in zip(tensors, views, strict=True):
         tensor.array = view
-        views.append(view)
     return flat, views
+
+
+def _views_on(flat: Array, arrays: list[Array]) -> list[Array]:
+    """Return views on pieces of ``flat``, one after the other, with the shapes of the arrays."""
+    views, start = [], 0
+    for array in arrays:
+        views.append(flat[start : start + array.size].reshape(array.shape))
+        start += array.size
+    return views

@@ -50,7 +50,7 @@ class Linear(Function):
 
     def backward(self, dy: Array) -> Any:
         x, weight = self.saved
-        return kernels_of(dy).linear_backward(dy, x, weight, self.needs(2))
+        return kernels_of(dy).linear_backward(dy, x, weight, self.edges[2] is not None)
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

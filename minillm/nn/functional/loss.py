@@ -29,18 +29,24 @@ def reduced(losses: Any, reduction: str) -> Any:
     return ops.sum(losses) if reduction == "sum" else losses
 
 
+_REDUCTIONS = ("mean", "sum", "none")
+
+
 def check_reduction(name: str, reduction: str, *more: str) -> None:
     """Raise an error unless the reduction is known."""
-    known = ("mean", "sum", "none", *more)
+    if reduction in _REDUCTIONS:
+        return
+    known = (*_REDUCTIONS, *more)
     if reduction not in known:
         raise OperationError(f"{name}: got reduction={reduction!r}; it needs one of {', '.join(map(repr, known))}")
 
 
 def check_same_shape(name: str, input: Any, target: Any) -> None:
     """Raise an error unless the two have the same shape: broadcasting would compare all with all."""
-    got, needs = tuple(input.shape), tuple(target.shape)
+    got, needs = input.shape, target.shape
     if got == needs:
         return
+    got, needs = tuple(got), tuple(needs)
     advice = ""
     if got == (*needs, 1):
         advice = "; take the last dimension off the input with input.squeeze(-1)"
