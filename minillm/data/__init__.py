@@ -17,6 +17,8 @@ from minillm.data.dataset import (
     TensorDataset,
     random_split,
 )
+from minillm.data.download import DownloadError
+from minillm.data.load_dataset import dataset_names, dataset_path, load_dataset
 from minillm.data.pad_sequences import pad_sequences
 from minillm.data.prefetch import prefetch
 from minillm.data.sampler import (
@@ -27,6 +29,7 @@ from minillm.data.sampler import (
     SequentialSampler,
     WeightedRandomSampler,
 )
+from minillm.data.splits import describe_duplicates, duplicates_across, split
 from minillm.data.text_files import read_lines, read_text, text_blocks
 from minillm.data.token_batches import TokenBatches, sequential_windows, split_tokens
 from minillm.data.token_file import TokenFile, TokenWriter, write_tokens
@@ -38,6 +41,7 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "DownloadError",
     "IterableDataset",
     "RandomSampler",
     "Sampler",
@@ -48,9 +52,14 @@ __all__ = [
     "TokenFile",
     "TokenWriter",
     "WeightedRandomSampler",
+    "dataset_names",
+    "dataset_path",
     "default_collate",
     "default_convert",
     "default_corpus",
+    "describe_duplicates",
+    "duplicates_across",
+    "load_dataset",
     "pad_sequences",
     "prefetch",
     "python_source_corpus",
@@ -58,6 +67,7 @@ __all__ = [
     "read_lines",
     "read_text",
     "sequential_windows",
+    "split",
     "split_tokens",
     "text_blocks",
     "write_tokens",
