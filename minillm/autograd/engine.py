@@ -445,7 +445,8 @@ def _first_gradient(name: str, output: Any, gradient: Any, create_graph: bool) -
                 "gradient of 1: take the sum() or mean(), or give the gradient"
             )
         shape, dtype = output.array.shape, output.array.dtype  # (asarray takes a tenth of the time of ones)
-        gradient = wrap(xp.ones(shape, dtype) if shape else xp.asarray(1, dtype))
+        first = xp.ones(shape, dtype) if shape else xp.asarray(1, dtype)
+        return wrap(first) if create_graph else first
     elif not isinstance(gradient, TensorClass.cls):
         gradient = wrap(xp.asarray(gradient))
     if gradient.array.shape != output.array.shape:

@@ -77,7 +77,9 @@ class Bundle:
             return False
         try:
             here = all(map(is_, [s[name].array for name in names for s in states], self.all_state_views))
-            return here and all(len({s[number] for s in states}) == 1 for number in self.numbers)
+            for number in self.numbers:
+                here = here and len({s[number] for s in states}) == 1
+            return here
         except (KeyError, AttributeError):  # the user took something out of a state
             return False
 

@@ -121,11 +121,11 @@ class ElementwiseOptimizer(Optimizer):
     def _step_group(self, group: dict[str, Any], plan: Plan) -> None:
         names = self._array_names(group)
         plan.renew(group["params"])
-        stale = [bundle for bundle in plan.bundles if not bundle.is_current(self.state, names)]
-        for bundle in stale:
-            bundle.dissolve()
-            plan.bundles.remove(bundle)
-            plan.waiting += bundle.params
+        for bundle in tuple(plan.bundles):
+            if not bundle.is_current(self.state, names):
+                bundle.dissolve()
+                plan.bundles.remove(bundle)
+                plan.waiting += bundle.params
         fresh = self._place(group, plan, names) if plan.waiting else ()
         for bundle in plan.bundles:
             if bundle.gather_gradients():
