@@ -1,1 +1,75 @@
-"""Training: the loop, its settings, checkpoints, evaluation, and the directory that a run lives in."""
+"""Training: the loop, its settings, checkpoints, evaluation, and the directory that a run lives in.
+
+The names below are imported at first use, so that the command line answers quickly.
+
+Example:
+    >>> from minillm.training import TrainingConfig
+    >>> TrainingConfig(steps=100).learning_rate(0) < 1e-3
+    True
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minillm.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+    from minillm.training.config import TrainingConfig
+    from minillm.training.evaluation import Evaluation, evaluate
+    from minillm.training.freezing import freeze
+    from minillm.training.log import read_log
+    from minillm.training.optimizers import make_optimizer, parameter_groups
+    from minillm.training.progress import ProgressBar
+    from minillm.training.run_directory import RunDirectory, RunError, RunInfo
+    from minillm.training.stopping import TrainingInterrupted
+    from minillm.training.text_source import TextSource, prepare_text
+    from minillm.training.trainer import DivergenceError, Trainer, TrainingResult
+
+__all__ = [
+    "CheckpointError",
+    "DivergenceError",
+    "Evaluation",
+    "ProgressBar",
+    "RunDirectory",
+    "RunError",
+    "RunInfo",
+    "TextSource",
+    "Trainer",
+    "TrainingConfig",
+    "TrainingInterrupted",
+    "TrainingResult",
+    "evaluate",
+    "freeze",
+    "load_checkpoint",
+    "make_optimizer",
+    "parameter_groups",
+    "prepare_text",
+    "read_log",
+    "save_checkpoint",
+]
+
+_FILES = {
+    "checkpoint": ("CheckpointError", "load_checkpoint", "save_checkpoint"),
+    "config": ("TrainingConfig",),
+    "evaluation": ("Evaluation", "evaluate"),
+    "freezing": ("freeze",),
+    "log": ("read_log",),
+    "optimizers": ("make_optimizer", "parameter_groups"),
+    "progress": ("ProgressBar",),
+    "run_directory": ("RunDirectory", "RunError", "RunInfo"),
+    "stopping": ("TrainingInterrupted",),
+    "text_source": ("TextSource", "prepare_text"),
+    "trainer": ("DivergenceError", "Trainer", "TrainingResult"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for file, names in _FILES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"minillm.training.{file}"), name)
+    raise AttributeError(f"module 'minillm.training' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -191,7 +191,7 @@ def test_the_preset_shakespeare_char_is_nanogpts():
     }  # fmt: skip
     assert training_options(args, "shakespeare-char") == {
         "steps": 2000, "batch_size": 12, "block_size": 64, "lr": 1e-3, "min_lr": 1e-4, "warmup": 100,
-        "betas": (0.9, 0.99), "weight_decay": 0.1, "grad_clip": 1.0,
+        "betas": (0.9, 0.99), "weight_decay": 0.1, "grad_clip": 1.0, "seed": 3,
     }  # fmt: skip
 
 
