@@ -47,6 +47,7 @@ from minillm.data.sampler import (
     SequentialSampler,
     WeightedRandomSampler,
 )
+from minillm.data.skip_gram import train_word_vectors
 from minillm.data.splits import describe_duplicates, duplicates_across, split
 from minillm.data.table_readers import read_csv, read_tsv
 from minillm.data.tagged_readers import read_conll, read_parallel, read_tagged
@@ -114,6 +115,7 @@ __all__ = [
     "stem",
     "synonym_replacement",
     "text_blocks",
+    "train_word_vectors",
     "word_dropout",
     "write_tokens",
     "write_vectors",
