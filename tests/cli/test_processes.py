@@ -24,9 +24,11 @@ BUSY = (*TINY, "--steps", "40", "--checkpoint-interval", "1", "--log-interval", 
 
 def start(*argv, limit=None):
     code = "import sys; from minillm.cli import main; sys.exit(main(sys.argv[1:]))"
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     if limit is not None:
         code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit})); " + code
-    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        # The limit would hit coverage's file, too.
+        env = {name: value for name, value in env.items() if not name.startswith("COV")}
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, argv)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
