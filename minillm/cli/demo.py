@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
+import shutil
+import sys
 import textwrap
 import time
 from pathlib import Path
@@ -176,12 +178,13 @@ class Demo:
             each with the model, its tokenizer, checkpoints, a log, and a picture of the losses
             (loss.png). Try:
         """)
+        minillm = program()
         for line in (
-            f'minillm generate {self.out}/pretrained --prompt "A function" --temperature 0.6',
-            f'minillm generate {self.out}/finetuned --prompt "class" --max-new-tokens 500',
-            f"minillm train --out {self.out}/pretrained --resume --steps {4 * self.args.steps}    for better text",
-            "minillm train --text your_own_text.txt --out runs/mine",
-            "minillm --help",
+            f'{minillm} generate {self.out}/pretrained --prompt "A function" --temperature 0.6',
+            f'{minillm} generate {self.out}/finetuned --prompt "class" --max-new-tokens 500',
+            f"{minillm} train --out {self.out}/pretrained --resume --steps {4 * self.args.steps}    for better text",
+            f"{minillm} train --text your_own_text.txt --out runs/mine",
+            f"{minillm} --help",
         ):
             print(f"    {line}")
 
@@ -250,3 +253,8 @@ def quote(text: str) -> None:
         for part in textwrap.wrap(line, 88, drop_whitespace=False) or [""]:
             print(f"    | {part}")
     print(flush=True)
+
+
+def program() -> str:
+    """Return what to type to run minillm: its name where the shell finds it, else as it was started."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "minillm" and not shutil.which("minillm") else "minillm"

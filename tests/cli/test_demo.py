@@ -87,3 +87,11 @@ def test_control_characters_do_not_reach_the_terminal(capsys):
 def test_frozen_layers_are_half_of_the_model():
     assert demo.OPTIONS["layers"] == 4
     assert demo.FROZEN[0] == "transformer.h.[01]"
+
+
+def test_what_to_try_next_can_be_typed_as_it_stands(monkeypatch):
+    monkeypatch.setattr("sys.argv", [".venv/bin/minillm", "demo"])
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert demo.program() == ".venv/bin/minillm"
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    assert demo.program() == "minillm"
