@@ -48,7 +48,7 @@ table { border-collapse: collapse; margin: 1rem 0; }
 th, td { border-bottom: 1px solid var(--line); padding: .35rem .9rem .35rem 0; text-align: left; }
 blockquote { margin: 1rem 0; padding-left: 1rem; border-left: 3px solid var(--line); color: var(--soft); }
 math { font-size: 1.08em; }
-.formula { margin: 1rem 0; overflow-x: auto; text-align: center; }
+.formula { margin: 1rem 0; padding: .3rem 0; overflow: auto hidden; text-align: center; }
 .contents ul { margin: .4rem 0; padding-left: 1.2rem; }
 .path { list-style: none; margin: 2rem 0; padding: 0; }
 .path li { display: grid; grid-template-columns: 17rem 1fr; gap: 1.5rem; padding: 1.4rem 0;
