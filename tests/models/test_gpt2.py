@@ -229,7 +229,7 @@ def test_use_cache_starts_a_cache(model):
 def test_only_the_logits_asked_for(model):
     x = tokens()
     last = model(x, logits_to_keep=2).logits.numpy(force=True)
-    np.testing.assert_allclose(last, model(x).logits.numpy(force=True)[:, -2:], atol=1e-6)
+    np.testing.assert_allclose(last, model(x).logits.numpy(force=True)[:, -2:], atol=1e-5)
 
 
 def test_the_cache_is_not_copied_and_holds_no_graph(model):
@@ -258,7 +258,7 @@ def test_reorder_keeps_the_rows_asked_for(model):
         y = x[minillm.tensor(rows)]
         model(y[:, :5], direct, attention_mask=mask[minillm.tensor(rows)][:, :5])
         np.testing.assert_allclose(
-            model(y[:, 5:], cache).logits.numpy(), model(y[:, 5:], direct).logits.numpy(), atol=1e-6
+            model(y[:, 5:], cache).logits.numpy(), model(y[:, 5:], direct).logits.numpy(), atol=1e-5
         )
 
 
