@@ -204,8 +204,8 @@ def test_training_is_that_of_tokenizers(data, tokenizers, training_texts):
         )
         assert learned == tokens
         assert set(tokens[:begin]) <= ours.get_vocab().keys()
-    # Alphabets of equally frequent characters may differ where they are limited.
-    assert ours.vocab_size == theirs.get_vocab_size() or limit is not None
+        # How many tokens there are may depend on which of equally frequent pairs came first.
+        assert begin < ours.vocab_size <= size or ours.vocab_size == begin
 
 
 def test_training_on_shakespeare_gives_the_tokens_of_tokenizers(data_dir, tokenizers):
