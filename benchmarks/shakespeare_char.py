@@ -1,6 +1,6 @@
 """The preset shakespeare-char beside PyTorch: the same weights to begin with, the same batches, step by step.
 
-    python benchmarks/shakespeare_char.py [--text FILE] [--rounds 150] [--full]
+    python benchmarks/shakespeare_char.py [--text FILE] [--rounds 150] [--full] [--seed N]
 
 First, 200 steps of both: the losses must agree to 1e-3. Then the times of steps in turn, on the same threads
 (OMP_NUM_THREADS, or 1): minillm's trainer, PyTorch with its default AdamW, and with the fused one. The goal is at
@@ -151,7 +151,9 @@ def main() -> None:
     parser.add_argument("--text", help="tinyshakespeare")
     parser.add_argument("--rounds", type=int, default=150, help="steps of each that are timed")
     parser.add_argument("--full", action="store_true", help="train all steps and print the validation losses")
+    parser.add_argument("--seed", type=int, default=CONFIG.seed, help="of weights and batches (default: %(default)s)")
     options = parser.parse_args()
+    CONFIG.seed = options.seed
 
     tokens, validation, vocab_size = read(options.text)
     minillm.manual_seed(CONFIG.seed)

@@ -143,7 +143,7 @@ def _add_on_host(
 ) -> None:
     """Add rows to the rows of a contiguous target.
 
-    ``add.at`` is fast for flat places alone (5 times faster than for rows, and twice as fast as
+    ``add.at`` is fast for flat places alone (three times faster than for rows, and twice as fast as
     sorting and ``add.reduceat``: benchmarks/scatter_add.py), so rows are spelled out by element.
     """
     _check_range("scatter_add", places, len(target))
