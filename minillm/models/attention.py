@@ -47,19 +47,6 @@ def causal_mask(
     return (causal & seen.reshape(-1, 1, 1, past + new)) | (key == query)
 
 
-def positions_of(seen: Tensor, new: int) -> Tensor:
-    """Return the places of the last ``new`` tokens, counted from the first that is no padding: (B, new).
-
-    Example:
-        >>> import minillm
-        >>> positions_of(minillm.tensor([[0, 0, 1, 1], [1, 1, 1, 1]]) != 0, new=4)
-        tensor([[0, 0, 0, 1],
-                [0, 1, 2, 3]])
-    """
-    counted = (seen.long().cumsum(-1) - 1).clamp(min=0)
-    return counted[:, counted.shape[1] - new :]
-
-
 def bidirectional_mask(attention_mask: Tensor | None, batch: int, length: int) -> Tensor | None:
     """Return the mask of attention in an encoder, where each token looks at all that are no padding.
 
