@@ -57,6 +57,7 @@ from minillm.backend import (
     short,
     uint8,
 )
+from minillm.kernels import get_kernels, set_kernels
 from minillm.ops import *
 from minillm.ops import Tensor
 

@@ -53,7 +53,7 @@ from minillm.backend.random import (
     set_rng_state,
 )
 from minillm.backend.scatter import check_index, scatter_add
-from minillm.backend.threads import get_num_threads, set_num_threads
+from minillm.backend.threads import get_num_threads, in_parts, set_num_threads
 
 keep_freed_memory()  # before the first array is made
 
@@ -83,6 +83,7 @@ __all__ = [
     "get_num_threads",
     "get_rng_state",
     "half",
+    "in_parts",
     "initial_seed",
     "int",
     "int8",

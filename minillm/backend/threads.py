@@ -1,4 +1,4 @@
-"""How many threads the matrix products of the CPU may use.
+"""How many threads the CPU's work may use: matrix products, and loops that are cut into parts.
 
 NumPy's wheels carry OpenBLAS, which uses every core by default and lets the threads of a product wait for each
 other in a loop. Small products gain little from that, and on a machine with other work to do they lose much: here
@@ -7,20 +7,24 @@ a training step of a GPT 128 wide took 5 times as long on two threads as on one 
 
 from __future__ import annotations
 
+import contextvars
 import ctypes
 import functools
+import itertools
 import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["get_num_threads", "set_num_threads"]
+__all__ = ["get_num_threads", "in_parts", "set_num_threads"]
 
 
 def set_num_threads(number: int) -> None:
-    """Let matrix products on the CPU use so many threads, from now on.
+    """Let matrix products and compiled loops on the CPU use so many threads, from now on.
 
     Where NumPy was built with another library than OpenBLAS, nothing changes; set that library's environment
     variable before Python starts, such as ``OMP_NUM_THREADS``.
@@ -48,6 +52,65 @@ def get_num_threads() -> int:
     if controls := _controls():
         return int(controls[0]())
     return os.cpu_count() or 1
+
+
+def in_parts(work: Callable[[slice], Any], count: int, least: int) -> None:
+    """Call ``work`` with slices that cover ``count`` items, one for each thread, at the same time.
+
+    The work must write to places of its own part alone and spend its time where Python's lock is free: in compiled
+    loops, or in NumPy on large arrays. Within a part, further calls are not cut again.
+
+    Args:
+        work: called with ``slice(start, stop)``.
+        count: the number of items.
+        least: the fewest items that are worth a thread; handing a part over takes some 20 microseconds.
+
+    Raises:
+        Whatever ``work`` raises, of the first part that failed, after all have ended.
+
+    Example:
+        >>> import numpy as np
+        >>> x, y = np.arange(6.0), np.empty(6)
+        >>> in_parts(lambda part: np.exp(x[part], out=y[part]), len(x), least=2)
+        >>> bool((y == np.exp(x)).all())
+        True
+    """
+    num_parts = min(get_num_threads(), count // max(least, 1))
+    if num_parts <= 1 or getattr(_inside, "a_part", False):
+        if count:
+            work(slice(0, count))
+        return
+    bounds = [count * i // num_parts for i in range(num_parts + 1)]
+    first, *others = (slice(i, j) for i, j in itertools.pairwise(bounds))
+    pool = _pool(num_parts - 1)
+    # A context carries NumPy's error state and buffer size over to the other thread.
+    running = [pool.submit(contextvars.copy_context().run, _part, work, part) for part in others]
+    try:
+        _part(work, first)
+    finally:
+        wait(running)
+    for future in running:
+        future.result()
+
+
+_inside = threading.local()
+
+
+def _part(work: Callable[[slice], Any], part: slice) -> None:
+    _inside.a_part = True
+    try:
+        work(part)
+    finally:
+        _inside.a_part = False
+
+
+@functools.cache
+def _pool(size: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(size, thread_name_prefix="minillm-part")
+
+
+if hasattr(os, "register_at_fork"):  # a child process has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 @functools.lru_cache

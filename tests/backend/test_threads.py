@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import numpy as np
 import pytest
 
-from minillm.backend import get_num_threads, set_num_threads, threads
+from minillm.backend import get_num_threads, in_parts, set_num_threads, threads
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +59,49 @@ def test_without_openblas_nothing_changes(monkeypatch, tmp_path, problem):
         monkeypatch.setattr(threads.ctypes, "CDLL", lambda path: WithoutFunctions())
     set_num_threads(3)
     assert get_num_threads() == os.cpu_count()
+
+
+def test_parts_cover_everything_once_and_run_beside_each_other():
+    if threads._controls() is None:
+        pytest.skip("the number of threads cannot be set")
+    set_num_threads(3)
+    counts = np.zeros(100, dtype=int)
+    names = set()
+    together = threading.Barrier(3, timeout=60)
+
+    def work(part):
+        counts[part] += 1
+        names.add(threading.current_thread().name)
+        together.wait()
+
+    in_parts(work, 100, least=10)
+    assert (counts == 1).all()
+    assert len(names) == 3
+
+
+def test_few_items_no_items_and_parts_of_parts_stay_in_one_piece():
+    set_num_threads(2)
+    parts = []
+    in_parts(parts.append, 10, least=6)
+    in_parts(parts.append, 0, least=6)
+    in_parts(lambda part: in_parts(parts.append, part.stop - part.start, 1), 2, least=1)
+    assert sorted(parts, key=lambda part: part.stop)[-1] == slice(0, 10)
+    assert len(parts) == 3 or threads._controls() is None
+
+
+def test_an_error_of_another_thread_arrives_when_all_have_ended():
+    if threads._controls() is None:
+        pytest.skip("the number of threads cannot be set")
+    set_num_threads(2)
+    done = []
+
+    def work(part):
+        if part.start:
+            raise ValueError("the second part")
+        done.append(part)
+
+    with pytest.raises(ValueError, match="the second part"):
+        in_parts(work, 2, least=1)
+    assert done == [slice(0, 1)]
+    with np.errstate(all="ignore"):  # NumPy's settings of this thread hold in the others
+        in_parts(lambda part: np.log(np.zeros(2)[part]), 2, least=1)

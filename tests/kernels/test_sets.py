@@ -1,0 +1,69 @@
+"""The choice between the sets of kernels."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import minillm
+from minillm import kernels
+from minillm.kernels import cpu, get_kernels, kernels_of, set_kernels
+
+
+@pytest.fixture(autouse=True)
+def _as_before():
+    yield
+    set_kernels(None)
+
+
+def test_numpy_by_name():
+    set_kernels("numpy")
+    assert get_kernels() == "numpy"
+    assert kernels_of(np.ones(2)) is cpu
+
+
+def test_numba_by_name_and_by_default(monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.delenv("MINILLM_KERNELS", raising=False)
+    for name in ("numba", None):
+        set_kernels(name)
+        assert get_kernels() == "numba"
+    fast = kernels_of(np.ones(2))
+    assert fast is kernels.fast
+    for name in cpu.__all__:  # its own, or that of the plain set
+        assert callable(getattr(fast, name))
+    with pytest.raises(AttributeError, match="no_such_kernel"):
+        getattr(fast, "no_such_kernel")  # noqa: B009
+    with minillm.device("strict"):
+        assert kernels_of(minillm.ones(2).array) is cpu
+
+
+def test_the_environment_chooses(monkeypatch):
+    monkeypatch.setenv("MINILLM_KERNELS", "numpy")
+    set_kernels(None)
+    assert get_kernels() == "numpy"
+    monkeypatch.setenv("MINILLM_KERNELS", "cython")
+    set_kernels(None)
+    with pytest.raises(ValueError, match="MINILLM_KERNELS: got 'cython'; there are 'numpy' and 'numba'"):
+        kernels_of(np.ones(2))
+
+
+def test_unknown_names_are_errors():
+    with pytest.raises(ValueError, match="set_kernels: got 'mkl'; there are 'numpy' and 'numba'"):
+        set_kernels("mkl")
+
+
+def test_without_numba_one_line_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)  # importing it fails
+    with pytest.warns(UserWarning, match=r"numba cannot be used .* NumPy's kernels are; pip install 'minillm\[fast\]'"):
+        set_kernels("numba")
+    assert get_kernels() == "numpy"
+
+
+def test_importing_minillm_does_not_import_numba():
+    code = "import sys, minillm; minillm.ones(2); assert 'numba' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, env=dict(os.environ))
