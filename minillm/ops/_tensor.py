@@ -10,30 +10,16 @@ import builtins
 from typing import Any
 
 from minillm.autograd.errors import OperationError, OperationTypeError
-from minillm.autograd.function import LEAF, Function, wrap
+from minillm.autograd.function import Function, wrap
 from minillm.autograd.tensor import TensorBase
 from minillm.backend import Array, Device, default_generator, device_of, is_array, to_device
-from minillm.ops import (
-    arithmetic,
-    choice,
-    comparison,
-    creation,
-    gathering,
-    indexing,
-    linalg,
-    pieces,
-    pointwise,
-    promotion,
-    random,
-    reduction,
-    repetition,
-    rounding,
-    search,
-    shape,
-)
+from minillm.ops import arithmetic, choice, comparison, creation, gathering, indexing, linalg, pieces, pointwise
 from minillm.ops import diagonal as diagonals
 from minillm.ops import matmul as matrix
 from minillm.ops import softmax as soft
+
+# isort: split
+from minillm.ops import promotion, random, reduction, repetition, rounding, search, shape
 
 _OPERANDS = (TensorBase, builtins.float, builtins.int)
 
@@ -51,8 +37,9 @@ def _operator(operation: Any, swapped: bool = False) -> Any:
     return swapped_method if swapped else method
 
 
-def _in_place(name: str, operation: Any) -> Any:
-    """Return the method that writes the result of an operation into the tensor's own memory."""
+def _in_place(operation: Any, name: str = "") -> Any:
+    """Return the method that writes the result of an operation into the tensor's own memory: ``add_`` for add."""
+    name = name or f"{operation.__name__}_"
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return self._become(name, operation(self, *args, **kwargs))
@@ -138,144 +125,59 @@ class Tensor(TensorBase):
 
     # -- functions as methods -----------------------------------------------------------------------
 
-    add = arithmetic.add
-    sub = arithmetic.sub
-    mul = arithmetic.mul
-    div = arithmetic.div
-    true_divide = arithmetic.true_divide
-    floor_divide = arithmetic.floor_divide
-    remainder = arithmetic.remainder
-    pow = arithmetic.pow
-    lerp = arithmetic.lerp
+    add, sub, mul, div = arithmetic.add, arithmetic.sub, arithmetic.mul, arithmetic.div
+    true_divide, floor_divide, remainder = arithmetic.true_divide, arithmetic.floor_divide, arithmetic.remainder
+    pow, lerp = arithmetic.pow, arithmetic.lerp
 
-    maximum = choice.maximum
-    minimum = choice.minimum
-    clamp = choice.clamp
-    clamp_min = choice.clamp_min
-    clamp_max = choice.clamp_max
+    maximum, minimum = choice.maximum, choice.minimum
+    clamp, clamp_min, clamp_max = choice.clamp, choice.clamp_min, choice.clamp_max
 
-    eq = comparison.eq
-    ne = comparison.ne
-    lt = comparison.lt
-    le = comparison.le
-    gt = comparison.gt
-    ge = comparison.ge
-    isnan = comparison.isnan
-    isinf = comparison.isinf
-    isfinite = comparison.isfinite
-    isclose = comparison.isclose
-    allclose = comparison.allclose
-    equal = comparison.equal
-    logical_and = comparison.logical_and
-    logical_or = comparison.logical_or
-    logical_xor = comparison.logical_xor
-    logical_not = comparison.logical_not
+    eq, ne, lt = comparison.eq, comparison.ne, comparison.lt
+    le, gt, ge = comparison.le, comparison.gt, comparison.ge
+    isnan, isinf, isfinite = comparison.isnan, comparison.isinf, comparison.isfinite
+    isclose, allclose, equal = comparison.isclose, comparison.allclose, comparison.equal
+    logical_and, logical_or = comparison.logical_and, comparison.logical_or
+    logical_xor, logical_not = comparison.logical_xor, comparison.logical_not
 
-    neg = pointwise.neg
-    abs = pointwise.abs
-    exp = pointwise.exp
-    expm1 = pointwise.expm1
-    log = pointwise.log
-    log2 = pointwise.log2
-    log1p = pointwise.log1p
-    sqrt = pointwise.sqrt
-    rsqrt = pointwise.rsqrt
-    reciprocal = pointwise.reciprocal
-    square = pointwise.square
-    sin = pointwise.sin
-    cos = pointwise.cos
-    tanh = pointwise.tanh
-    sigmoid = pointwise.sigmoid
-    relu = pointwise.relu
-    erf = pointwise.erf
+    neg, abs, exp, expm1 = pointwise.neg, pointwise.abs, pointwise.exp, pointwise.expm1
+    log, log2, log1p = pointwise.log, pointwise.log2, pointwise.log1p
+    sqrt, rsqrt, square, reciprocal = pointwise.sqrt, pointwise.rsqrt, pointwise.square, pointwise.reciprocal
+    sin, cos, tanh, erf = pointwise.sin, pointwise.cos, pointwise.tanh, pointwise.erf
+    sigmoid, relu = pointwise.sigmoid, pointwise.relu
+    sign, floor, ceil = rounding.sign, rounding.floor, rounding.ceil
+    trunc, round = rounding.trunc, rounding.round
 
-    sign = rounding.sign
-    floor = rounding.floor
-    ceil = rounding.ceil
-    trunc = rounding.trunc
-    round = rounding.round
+    sum, nansum, cumsum = reduction.sum, reduction.nansum, reduction.cumsum
+    mean, prod, var, std = reduction.mean, reduction.prod, reduction.var, reduction.std
+    all, any, count_nonzero = reduction.all, reduction.any, reduction.count_nonzero
 
-    sum = reduction.sum
-    nansum = reduction.nansum
-    mean = reduction.mean
-    prod = reduction.prod
-    var = reduction.var
-    std = reduction.std
-    all = reduction.all
-    any = reduction.any
-    count_nonzero = reduction.count_nonzero
-    cumsum = reduction.cumsum
+    amax, amin, max, min = search.amax, search.amin, search.max, search.min
+    argmax, argmin, median = search.argmax, search.argmin, search.median
+    sort, argsort, topk = search.sort, search.argsort, search.topk
+    unique, bincount = search.unique, search.bincount
 
-    amax = search.amax
-    amin = search.amin
-    max = search.max
-    min = search.min
-    argmax = search.argmax
-    argmin = search.argmin
-    median = search.median
-    sort = search.sort
-    argsort = search.argsort
-    topk = search.topk
-    unique = search.unique
-    bincount = search.bincount
+    reshape, view, flatten, unflatten = shape.reshape, shape.view, shape.flatten, shape.unflatten
+    squeeze, unsqueeze, permute, movedim = shape.squeeze, shape.unsqueeze, shape.permute, shape.movedim
+    transpose, swapaxes, t = shape.transpose, shape.transpose, shape.t
+    clone, contiguous = shape.clone, shape.contiguous
 
-    reshape = shape.reshape
-    view = shape.view
-    flatten = shape.flatten
-    unflatten = shape.unflatten
-    squeeze = shape.squeeze
-    unsqueeze = shape.unsqueeze
-    permute = shape.permute
-    transpose = shape.transpose
-    swapaxes = shape.transpose
-    t = shape.t
-    movedim = shape.movedim
-    clone = shape.clone
-    contiguous = shape.contiguous
+    broadcast_to, expand = repetition.broadcast_to, repetition.expand
+    repeat, repeat_interleave = repetition.repeat, repetition.repeat_interleave
 
-    broadcast_to = repetition.broadcast_to
-    expand = repetition.expand
-    repeat = repetition.repeat
-    repeat_interleave = repetition.repeat_interleave
+    narrow, select, split, chunk = pieces.narrow, pieces.select, pieces.split, pieces.chunk
+    unbind, flip, roll = pieces.unbind, pieces.flip, pieces.roll
+    tril, triu, diagonal, diag = diagonals.tril, diagonals.triu, diagonals.diagonal, diagonals.diag
 
-    narrow = pieces.narrow
-    select = pieces.select
-    split = pieces.split
-    chunk = pieces.chunk
-    unbind = pieces.unbind
-    flip = pieces.flip
-    roll = pieces.roll
+    index_put, nonzero = indexing.index_put, indexing.nonzero
+    masked_fill, masked_select = indexing.masked_fill, indexing.masked_select
+    gather, take_along_dim = gathering.gather, gathering.take_along_dim
+    scatter, scatter_add = gathering.scatter, gathering.scatter_add
+    index_select, index_add = gathering.index_select, gathering.index_add
 
-    tril = diagonals.tril
-    triu = diagonals.triu
-    diagonal = diagonals.diagonal
-    diag = diagonals.diag
-
-    index_put = indexing.index_put
-    masked_fill = indexing.masked_fill
-    masked_select = indexing.masked_select
-    nonzero = indexing.nonzero
-
-    gather = gathering.gather
-    take_along_dim = gathering.take_along_dim
-    scatter = gathering.scatter
-    scatter_add = gathering.scatter_add
-    index_select = gathering.index_select
-    index_add = gathering.index_add
-
-    softmax = soft.softmax
-    log_softmax = soft.log_softmax
-    logsumexp = soft.logsumexp
+    softmax, log_softmax, logsumexp = soft.softmax, soft.log_softmax, soft.logsumexp
+    matmul, mm, bmm, addmm = matrix.matmul, matrix.mm, matrix.bmm, matrix.addmm
+    mv, dot, outer = matrix.mv, matrix.dot, matrix.outer
     norm = linalg.norm_of
-
-    matmul = matrix.matmul
-    mm = matrix.mm
-    bmm = matrix.bmm
-    mv = matrix.mv
-    dot = matrix.dot
-    outer = matrix.outer
-    addmm = matrix.addmm
-
     multinomial = random.multinomial
 
     def where(self, condition: Any, other: Any) -> Any:
@@ -435,43 +337,25 @@ class Tensor(TensorBase):
 
     # -- in place: the result of the operation, written into this tensor's own memory ---------------
 
-    add_ = _in_place("add_", arithmetic.add)
-    sub_ = _in_place("sub_", arithmetic.sub)
-    mul_ = _in_place("mul_", arithmetic.mul)
-    div_ = _in_place("div_", arithmetic.div)
-    remainder_ = _in_place("remainder_", arithmetic.remainder)
-    pow_ = _in_place("pow_", arithmetic.pow)
-    lerp_ = _in_place("lerp_", arithmetic.lerp)
-    clamp_ = _in_place("clamp_", choice.clamp)
-    clamp_min_ = _in_place("clamp_min_", choice.clamp_min)
-    clamp_max_ = _in_place("clamp_max_", choice.clamp_max)
-    neg_ = _in_place("neg_", pointwise.neg)
-    abs_ = _in_place("abs_", pointwise.abs)
-    exp_ = _in_place("exp_", pointwise.exp)
-    log_ = _in_place("log_", pointwise.log)
-    sqrt_ = _in_place("sqrt_", pointwise.sqrt)
-    rsqrt_ = _in_place("rsqrt_", pointwise.rsqrt)
-    tanh_ = _in_place("tanh_", pointwise.tanh)
-    sigmoid_ = _in_place("sigmoid_", pointwise.sigmoid)
-    relu_ = _in_place("relu_", pointwise.relu)
-    square_ = _in_place("square_", pointwise.square)
-    reciprocal_ = _in_place("reciprocal_", pointwise.reciprocal)
-    floor_ = _in_place("floor_", rounding.floor)
-    ceil_ = _in_place("ceil_", rounding.ceil)
-    round_ = _in_place("round_", rounding.round)
-    trunc_ = _in_place("trunc_", rounding.trunc)
-    tril_ = _in_place("tril_", diagonals.tril)
-    triu_ = _in_place("triu_", diagonals.triu)
-    index_put_ = _in_place("index_put_", indexing.index_put)
-    masked_fill_ = _in_place("masked_fill_", indexing.masked_fill)
-    index_add_ = _in_place("index_add_", gathering.index_add)
-    scatter_ = _in_place("scatter_", gathering.scatter)
-    scatter_add_ = _in_place("scatter_add_", gathering.scatter_add)
+    add_, sub_, mul_, div_ = map(_in_place, (arithmetic.add, arithmetic.sub, arithmetic.mul, arithmetic.div))
+    pow_, remainder_, lerp_ = map(_in_place, (arithmetic.pow, arithmetic.remainder, arithmetic.lerp))
+    clamp_, clamp_min_, clamp_max_ = map(_in_place, (choice.clamp, choice.clamp_min, choice.clamp_max))
+    neg_, abs_, exp_, log_ = map(_in_place, (pointwise.neg, pointwise.abs, pointwise.exp, pointwise.log))
+    sqrt_, rsqrt_, square_ = map(_in_place, (pointwise.sqrt, pointwise.rsqrt, pointwise.square))
+    reciprocal_, tanh_ = map(_in_place, (pointwise.reciprocal, pointwise.tanh))
+    sigmoid_, relu_ = map(_in_place, (pointwise.sigmoid, pointwise.relu))
+    floor_, ceil_ = map(_in_place, (rounding.floor, rounding.ceil))
+    round_, trunc_ = map(_in_place, (rounding.round, rounding.trunc))
+    tril_, triu_ = map(_in_place, (diagonals.tril, diagonals.triu))
+    index_put_, masked_fill_ = map(_in_place, (indexing.index_put, indexing.masked_fill))
+    index_add_, scatter_ = map(_in_place, (gathering.index_add, gathering.scatter))
+    scatter_add_ = _in_place(gathering.scatter_add)
+
     __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
     __ipow__, __imod__ = pow_, remainder_
-    __iand__ = _in_place("__iand__", comparison.BitwiseAnd.apply)
-    __ior__ = _in_place("__ior__", comparison.BitwiseOr.apply)
-    __ixor__ = _in_place("__ixor__", comparison.BitwiseXor.apply)
+    __iand__ = _in_place(comparison.BitwiseAnd.apply, "__iand__")
+    __ior__ = _in_place(comparison.BitwiseOr.apply, "__ior__")
+    __ixor__ = _in_place(comparison.BitwiseXor.apply, "__ixor__")
 
     def copy_(self, other: Any) -> Any:
         """Take over the values of another tensor, which broadcasts, in place."""
@@ -515,5 +399,3 @@ class Parameter(Tensor):
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
 
-
-__all__ = ["LEAF", "Parameter", "Tensor"]
