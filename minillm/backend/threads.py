@@ -7,13 +7,14 @@ a training step of a GPT 128 wide took 5 times as long on two threads as on one 
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import ctypes
 import functools
 import itertools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -43,14 +44,19 @@ def set_num_threads(number: int) -> None:
         raise TypeError(f"set_num_threads: expects a whole number, got {number!r}")
     if number < 1:
         raise ValueError(f"set_num_threads: expects a positive number, got {number}")
+    global _number_after
     if controls := _controls():
-        controls[1](number)
+        with _lock:
+            if _num_cut:
+                _number_after = number
+            else:
+                controls[1](number)
 
 
 def get_num_threads() -> int:
     """Return how many threads matrix products on the CPU may use; the number of cores where none can tell."""
     if controls := _controls():
-        return int(controls[0]())
+        return _number_after or int(controls[0]())
     return os.cpu_count() or 1
 
 
@@ -58,7 +64,8 @@ def in_parts(work: Callable[[slice], Any], count: int, least: int) -> None:
     """Call ``work`` with slices that cover ``count`` items, one for each thread, at the same time.
 
     The work must write to places of its own part alone and spend its time where Python's lock is free: in compiled
-    loops, or in NumPy on large arrays. Within a part, further calls are not cut again.
+    loops, or in NumPy on large arrays. Within a part, further calls are not cut again, and a matrix product takes
+    one thread.
 
     Args:
         work: called with ``slice(start, stop)``.
@@ -83,12 +90,13 @@ def in_parts(work: Callable[[slice], Any], count: int, least: int) -> None:
     bounds = [count * i // num_parts for i in range(num_parts + 1)]
     first, *others = (slice(i, j) for i, j in itertools.pairwise(bounds))
     pool = _pool(num_parts - 1)
-    # A context carries NumPy's error state and buffer size over to the other thread.
-    running = [pool.submit(contextvars.copy_context().run, _part, work, part) for part in others]
-    try:
-        _part(work, first)
-    finally:
-        wait(running)
+    with _products_on_one_thread():
+        # A context carries NumPy's error state and buffer size over to the other thread.
+        running = [pool.submit(contextvars.copy_context().run, _part, work, part) for part in others]
+        try:
+            _part(work, first)
+        finally:
+            wait(running)
     for future in running:
         future.result()
 
@@ -104,13 +112,51 @@ def _part(work: Callable[[slice], Any], part: slice) -> None:
         _inside.a_part = False
 
 
+# OpenBLAS has one number for the whole process: the first call that is cut sets it to 1, the last one back.
+_lock = threading.Lock()
+_num_cut = 0  # calls of in_parts that are running in parts
+_number_after: int | None = None  # of OpenBLAS, once they have ended
+
+
+@contextlib.contextmanager
+def _products_on_one_thread() -> Iterator[None]:
+    global _num_cut, _number_after
+    controls = _controls()
+    if controls is None:
+        yield
+        return
+    with _lock:
+        if not _num_cut:
+            _number_after = int(controls[0]())
+            controls[1](1)
+        _num_cut += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _num_cut = max(_num_cut - 1, 0)
+            if not _num_cut and _number_after is not None:
+                controls[1](_number_after)
+                _number_after = None
+
+
 @functools.cache
 def _pool(size: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(size, thread_name_prefix="minillm-part")
 
 
-if hasattr(os, "register_at_fork"):  # a child process has none of its parent's threads
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+def _start_anew() -> None:
+    """Forget the threads of the parent process, which a child has none of."""
+    global _lock, _num_cut, _number_after
+    _pool.cache_clear()
+    _lock = threading.Lock()
+    if _num_cut and _number_after is not None and (controls := _controls()):
+        controls[1](_number_after)
+    _num_cut, _number_after = 0, None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)
 
 
 @functools.lru_cache

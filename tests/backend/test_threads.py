@@ -105,3 +105,67 @@ def test_an_error_of_another_thread_arrives_when_all_have_ended():
     assert done == [slice(0, 1)]
     with np.errstate(all="ignore"):  # NumPy's settings of this thread hold in the others
         in_parts(lambda part: np.log(np.zeros(2)[part]), 2, least=1)
+
+
+def test_products_inside_parts_take_one_thread_and_afterwards_as_many_as_before():
+    controls = threads._controls()
+    if controls is None:
+        pytest.skip("the number of threads cannot be set")
+    set_num_threads(2)
+    seen = []
+
+    def work(part):
+        seen.append((int(controls[0]()), get_num_threads()))
+        if part.start:
+            set_num_threads(3)  # counts from the end of the parts on
+            raise ValueError("the second part")
+
+    with pytest.raises(ValueError, match="the second part"):
+        in_parts(work, 2, least=1)
+    assert [blas for blas, _ in seen] == [1, 1]
+    assert {number for _, number in seen} <= {2, 3}
+    assert int(controls[0]()) == get_num_threads() == 3
+
+
+def test_calls_from_several_threads_leave_the_number_as_it_was():
+    controls = threads._controls()
+    if controls is None:
+        pytest.skip("the number of threads cannot be set")
+    set_num_threads(2)
+    together = threading.Barrier(2, timeout=60)
+    seen = []
+
+    def work(part):
+        seen.append(int(controls[0]()))
+
+    def call():
+        together.wait()
+        for _ in range(50):
+            in_parts(work, 2, least=1)
+
+    callers = [threading.Thread(target=call) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert seen == [1] * 200
+    assert int(controls[0]()) == get_num_threads() == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_a_child_process_starts_with_threads_of_its_own():
+    if threads._controls() is None:
+        pytest.skip("the number of threads cannot be set")
+    set_num_threads(2)
+    counts = np.zeros(2, dtype=int)
+
+    def work(part):
+        counts[part] += 1
+
+    in_parts(work, 2, least=1)
+    child = os.fork()
+    if not child:
+        in_parts(work, 2, least=1)
+        os._exit(0 if (counts == 2).all() and get_num_threads() == 2 else 1)
+    assert os.waitpid(child, 0)[1] == 0
