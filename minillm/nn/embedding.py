@@ -44,32 +44,19 @@ class Embedding(Module):
     weight: Parameter
 
     def __init__(
-        self,
-        num_embeddings: int,
-        embedding_dim: int,
-        padding_idx: int | None = None,
-        max_norm: float | None = None,
-        norm_type: float = 2.0,
-        scale_grad_by_freq: bool = False,
-        sparse: bool = False,
-        _weight: Tensor | None = None,
-        _freeze: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, max_norm: float | None = None,
+        norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False, _weight: Tensor | None = None,
+        _freeze: bool = False, device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
         if num_embeddings < 0 or embedding_dim < 0:
-            raise OperationError(
-                f"Embedding: got sizes {num_embeddings} and {embedding_dim}; they may not be negative"
-            )
+            raise OperationError(f"Embedding: got sizes {num_embeddings} and {embedding_dim}; they may not be negative")
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise OperationIndexError(
                 f"Embedding: got padding_idx={padding_idx}; a table of {num_embeddings} rows needs it to lie "
                 f"between {-num_embeddings} and {num_embeddings - 1}"
             )
         if sparse:
-            raise OperationError(
-                "Embedding: got sparse=True, but gradients are whole tables here; leave sparse=False"
-            )
+            raise OperationError("Embedding: got sparse=True, but gradients are whole tables here; leave sparse=False")
         super().__init__()
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
@@ -99,26 +86,14 @@ class Embedding(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.embedding(
-            input,
-            self.weight,
-            self.padding_idx,
-            self.max_norm,
-            self.norm_type,
-            self.scale_grad_by_freq,
-            self.sparse,
+            input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse
         )
 
     @classmethod
     def from_pretrained(
-        cls,
-        embeddings: Tensor,
-        freeze: bool = True,
-        padding_idx: int | None = None,
-        max_norm: float | None = None,
-        norm_type: float = 2.0,
-        scale_grad_by_freq: bool = False,
-        sparse: bool = False,
-    ) -> Embedding:
+        cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None, max_norm: float | None = None,
+        norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False,
+    ) -> Embedding:  # fmt: skip
         """Return an embedding on a table that is there already, in its memory.
 
         Args:
@@ -143,16 +118,9 @@ class Embedding(Module):
             )
         rows, columns = embeddings.shape
         return cls(
-            rows,
-            columns,
-            padding_idx=padding_idx,
-            max_norm=max_norm,
-            norm_type=norm_type,
-            scale_grad_by_freq=scale_grad_by_freq,
-            sparse=sparse,
-            _weight=embeddings,
-            _freeze=freeze,
-        )
+            rows, columns, padding_idx=padding_idx, max_norm=max_norm, norm_type=norm_type,
+            scale_grad_by_freq=scale_grad_by_freq, sparse=sparse, _weight=embeddings, _freeze=freeze,
+        )  # fmt: skip
 
     def extra_repr(self) -> str:
         text = f"{self.num_embeddings}, {self.embedding_dim}"

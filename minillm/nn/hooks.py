@@ -69,9 +69,7 @@ class ForwardHooks:
                     hook(module, args, kwargs, None) if with_kwargs else hook(module, args, None)
             raise
 
-    def _call(
-        self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], called: set[int]
-    ) -> Any:
+    def _call(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], called: set[int]) -> Any:
         for hook, with_kwargs in list(self.before.values()):
             result = hook(module, args, kwargs) if with_kwargs else hook(module, args)
             if with_kwargs and result is not None:

@@ -62,19 +62,10 @@ class RNNBase(Module):
     """
 
     def __init__(
-        self,
-        mode: str,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        proj_size: int = 0,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
+        self, mode: str, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
+        batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0,
+        device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         if mode not in GATES:
             raise OperationError(f"{self._name()}: got mode {mode!r}; it needs one of {', '.join(GATES)}")
@@ -112,15 +103,9 @@ class RNNBase(Module):
         return type(self).__name__
 
     def _check_settings(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int,
-        bias: bool,
-        batch_first: bool,
-        dropout: float,
+        self, input_size: int, hidden_size: int, num_layers: int, bias: bool, batch_first: bool, dropout: float,
         proj_size: int,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Raise an error for settings that make no network."""
         name = self._name()
         sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
@@ -128,9 +113,7 @@ class RNNBase(Module):
             if isinstance(value, bool) or not isinstance(value, numbers.Integral):
                 raise OperationTypeError(f"{name}: got {what}={value!r}; it needs an integer")
             if value < (what in sizes):
-                raise OperationError(
-                    f"{name}: got {what}={value}; it needs to be {int(what in sizes)} at least"
-                )
+                raise OperationError(f"{name}: got {what}={value}; it needs to be {int(what in sizes)} at least")
         if proj_size >= hidden_size:
             raise OperationError(
                 f"{name}: got proj_size={proj_size}; it needs to be smaller than hidden_size={hidden_size}"
@@ -142,8 +125,7 @@ class RNNBase(Module):
             raise OperationError(f"{name}: got dropout={dropout!r}; it needs a probability from 0 to 1")
         if dropout and num_layers == 1:
             warnings.warn(
-                f"{name}: dropout={dropout} does nothing with one layer: it acts between the layers",
-                stacklevel=4,
+                f"{name}: dropout={dropout} does nothing with one layer: it acts between the layers", stacklevel=4
             )
 
     def reset_parameters(self) -> None:
@@ -167,13 +149,13 @@ class RNNBase(Module):
         name = self._name()
         features = input.data if isinstance(input, PackedSequence) else input
         if not isinstance(features, Tensor):
-            raise OperationTypeError(
-                f"{name}: got {type(input).__name__}; it needs a tensor or a PackedSequence"
-            )
+            raise OperationTypeError(f"{name}: got {type(input).__name__}; it needs a tensor or a PackedSequence")
         packed = isinstance(input, PackedSequence)
         if features.ndim not in ((2,) if packed else (2, 3)):
-            needs = "(N, input_size) of a packed sequence" if packed else (
-                f"({'B, T' if self.batch_first else 'T, B'}, input_size), or (T, input_size) without a batch"
+            needs = (
+                "(N, input_size) of a packed sequence"
+                if packed
+                else (f"({'B, T' if self.batch_first else 'T, B'}, input_size), or (T, input_size) without a batch")
             )
             raise OperationError(f"{name}: got an input of shape {features.shape}; it needs {needs}")
         if features.shape[-1] != self.input_size:
@@ -191,8 +173,7 @@ class RNNBase(Module):
             sizes = tuple(to_numpy(input.batch_sizes.array).tolist())
             if sum(sizes) != len(features):
                 raise OperationError(
-                    f"{name}: got a packed sequence of {len(features)} rows whose batch_sizes add up to "
-                    f"{sum(sizes)}"
+                    f"{name}: got a packed sequence of {len(features)} rows whose batch_sizes add up to {sum(sizes)}"
                 )
             return Rows(features, sizes, input.sorted_indices, input.unsorted_indices)
         if features.ndim == 2:
@@ -311,9 +292,5 @@ class RNNBase(Module):
             "proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0,
             "bidirectional": False,
         }  # fmt: skip
-        parts += [
-            f"{name}={getattr(self, name)}"
-            for name, value in defaults.items()
-            if getattr(self, name) != value
-        ]
+        parts += [f"{name}={getattr(self, name)}" for name, value in defaults.items() if getattr(self, name) != value]
         return ", ".join(parts)

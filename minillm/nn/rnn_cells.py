@@ -29,13 +29,7 @@ class RNNCellBase(Module):
     """
 
     def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool,
-        num_chunks: int,
-        device: Any = None,
-        dtype: Any = None,
+        self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device: Any = None, dtype: Any = None
     ) -> None:
         super().__init__()
         for what, size in {"input_size": input_size, "hidden_size": hidden_size}.items():
@@ -75,8 +69,7 @@ class RNNCellBase(Module):
                 state = ops.zeros(batch, self.hidden_size, dtype=input.dtype, device=input.device)
             elif not isinstance(state, Tensor) or state.shape != expected:
                 raise OperationError(
-                    f"{name}: got a state of shape {getattr(state, 'shape', type(state).__name__)}; it needs "
-                    f"{expected}"
+                    f"{name}: got a state of shape {getattr(state, 'shape', type(state).__name__)}; it needs {expected}"
                 )
             before.append(ops.reshape(state, (batch, self.hidden_size)))
         for what, tensor in (("an input", input), *(("a state", state) for state in before)):
@@ -112,14 +105,9 @@ class RNNCell(RNNCellBase):
     """
 
     def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        nonlinearity: str = "tanh",
-        device: Any = None,
+        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: Any = None,
         dtype: Any = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(input_size, hidden_size, bias, 1, device, dtype)
         if nonlinearity not in ("tanh", "relu"):
             raise OperationError(f"RNNCell: got nonlinearity={nonlinearity!r}; it needs 'tanh' or 'relu'")

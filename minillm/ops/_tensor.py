@@ -292,9 +292,7 @@ class Tensor(TensorBase):
         for arg in args:
             if isinstance(arg, TensorBase):
                 device, dtype = arg.device, arg.dtype
-            elif isinstance(arg, Device) or (
-                isinstance(arg, str) and arg.split(":")[0] in ("cpu", "cuda", "strict")
-            ):
+            elif isinstance(arg, Device) or (isinstance(arg, str) and arg.split(":")[0] in ("cpu", "cuda", "strict")):
                 device = arg
             elif arg is not None:
                 dtype = arg
@@ -315,9 +313,7 @@ class Tensor(TensorBase):
 
     def new_tensor(self, data: Any, *, dtype: Any = None, requires_grad: Any = False) -> Any:
         """Return a new tensor with this one's dtype and device."""
-        return creation.tensor(
-            data, dtype=dtype or self.dtype, device=self.device, requires_grad=requires_grad
-        )
+        return creation.tensor(data, dtype=dtype or self.dtype, device=self.device, requires_grad=requires_grad)
 
     def new_zeros(self, *size: Any, dtype: Any = None) -> Any:
         """Return zeros with this tensor's dtype and device."""
@@ -398,4 +394,3 @@ class Parameter(Tensor):
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
-

@@ -297,9 +297,7 @@ def isfinite(input: Tensor) -> Tensor:
     return Test.apply(input, "isfinite")
 
 
-def isclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> Tensor:
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
     """Return whether |input - other| <= atol + rtol |other|, or the two are equal infinities.
 
     Example:
@@ -311,9 +309,7 @@ def isclose(
     return IsClose.apply(input, other, rtol, atol, equal_nan)
 
 
-def allclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> bool:
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
     """Return whether all elements are close, as a bool of Python's; see :func:`isclose`.
 
     Example:

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 def _finish(array: Array, requires_grad: bool) -> Tensor:
     """Return a leaf on a new array."""
     if requires_grad and array.dtype.kind != "f":
-        raise OperationTypeError(
-            f"requires_grad: got {array.dtype}; only floating point tensors have gradients"
-        )
+        raise OperationTypeError(f"requires_grad: got {array.dtype}; only floating point tensors have gradients")
     return wrap(array, LEAF if requires_grad else None)
 
 
@@ -176,9 +174,7 @@ def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     return _filled("empty", size, dtype, device, requires_grad)
 
 
-def full(
-    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a tensor with one value everywhere.
 
     Example:
@@ -201,9 +197,7 @@ def _like(input: Tensor, dtype: Any, device: Any) -> tuple[Any, Any]:
     return input.dtype if dtype is None else dtype, input.device if device is None else device
 
 
-def zeros_like(
-    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return zeros of the shape, dtype and device of another tensor.
 
     Example:
@@ -227,9 +221,7 @@ def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_
     return ones(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def empty_like(
-    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return unwritten memory of the shape, dtype and device of another tensor.
 
     Example:
@@ -256,13 +248,7 @@ def full_like(
 
 
 def arange(
-    start: Any,
-    end: Any = None,
-    step: Any = 1,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
+    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Return the numbers from ``start`` up to, not including, ``end``.
 
@@ -282,13 +268,7 @@ def arange(
 
 
 def linspace(
-    start: float,
-    end: float,
-    steps: int,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
+    start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Return ``steps`` numbers at equal distances, from ``start`` to ``end``, both included.
 
@@ -305,9 +285,7 @@ def linspace(
     )
 
 
-def eye(
-    n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a matrix with ones on the diagonal.
 
     Example:

@@ -48,9 +48,7 @@ def _along(name: str, input: Any, dim: int, index: Any, source: Any = None) -> t
     if not input.ndim:
         return () if not array.ndim else (None,) * array.ndim
     xp = xp_of(array)
-    grids = [
-        xp.arange(n).reshape([n if e == d else 1 for e in range(len(shape))]) for d, n in enumerate(shape)
-    ]
+    grids = [xp.arange(n).reshape([n if e == d else 1 for e in range(len(shape))]) for d, n in enumerate(shape)]
     grids[dim:] = [array, *grids[dim + 1 :]]
     return tuple(grids)
 

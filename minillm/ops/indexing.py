@@ -118,9 +118,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
         return
     array = getattr(value, "array", value)
     if is_array(array) and type(array) is not type(input.array) and not isinstance(array, np.generic):
-        raise OperationTypeError(
-            f"setitem: got a value on another device than {input.device}; move it with .to(...)"
-        )
+        raise OperationTypeError(f"setitem: got a value on another device than {input.device}; move it with .to(...)")
     try:
         if xp_of(input.array) is not np:
             check_index("setitem", input.shape, index)

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from minillm.ops._tensor import Tensor
 
 
-def vector_norm(
-    x: Tensor, ord: float = 2, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None
-) -> Tensor:
+def vector_norm(x: Tensor, ord: float = 2, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Return (sum |x|^ord)^(1/ord) over ``dim``; the largest or smallest of ``|x|`` for an infinite one.
 
     Args:
@@ -56,9 +54,7 @@ def _sum(x: Any, dims: tuple[int, ...], keepdim: bool) -> Any:
     return sum(x, dims, keepdim) if dims else x
 
 
-def norm(
-    A: Tensor, ord: Any = None, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None
-) -> Tensor:
+def norm(A: Tensor, ord: Any = None, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Return the norm of a vector, or of a matrix where ``ord`` or two dims ask for that.
 
     Args:
@@ -92,9 +88,7 @@ def norm(
     return result if keepdim else reshape(result, [n for i, n in enumerate(A.shape) if i not in dims])
 
 
-def norm_of(
-    input: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False, *, dtype: Any = None
-) -> Tensor:
+def norm_of(input: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Return the ``p``-norm of all elements, or over ``dim``: ``minillm.norm``, PyTorch's older face.
 
     Example:

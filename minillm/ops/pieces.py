@@ -121,9 +121,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     size = input.shape[dim]
     begin = start + size if start < 0 else start
     if length < 0 or not 0 <= begin <= size - length:
-        raise OperationError(
-            f"narrow: got start {start} and length {length} for size {size} of dimension {dim}"
-        )
+        raise OperationError(f"narrow: got start {start} and length {length} for size {size} of dimension {dim}")
     return input[(slice(None),) * dim + (slice(begin, begin + length),)]
 
 
@@ -160,9 +158,7 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
     else:
         sizes = list(split_size_or_sections)
         if sum(sizes) != size or any(n < 0 for n in sizes):
-            raise OperationError(
-                f"split: the sizes {sizes} need to add up to {size}, that of dimension {dim}"
-            )
+            raise OperationError(f"split: the sizes {sizes} need to add up to {size}, that of dimension {dim}")
     pieces = []
     start = 0
     for n in sizes:

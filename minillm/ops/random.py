@@ -21,11 +21,7 @@ def _drawn(array: Any, requires_grad: bool = False) -> Tensor:
 
 
 def randn(
-    *size: Any,
-    generator: Generator | None = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Return numbers drawn from the normal distribution of mean 0 and variance 1.
 
@@ -39,11 +35,7 @@ def randn(
 
 
 def rand(
-    *size: Any,
-    generator: Generator | None = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Return numbers drawn evenly from 0 up to, not including, 1.
 
@@ -79,14 +71,9 @@ def rand_like(
 
 
 def randint(
-    low: int,
-    high: Any = None,
-    size: Any = None,
-    *,
-    generator: Generator | None = None,
-    dtype: Any = "int64",
+    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = "int64",
     device: Any = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Return integers drawn evenly from ``low`` (0 if left out) up to, not including, ``high``.
 
     Example:
@@ -114,14 +101,9 @@ def randperm(n: int, *, generator: Generator | None = None, device: Any = None) 
 
 
 def normal(
-    mean: Any = 0.0,
-    std: Any = 1.0,
-    size: Any = None,
-    *,
-    generator: Generator | None = None,
-    dtype: Any = None,
+    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
     device: Any = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Return numbers drawn from normal distributions.
 
     Args:

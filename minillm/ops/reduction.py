@@ -100,14 +100,9 @@ class Truth(Function):
 
 
 def sum(
-    input: Tensor,
-    dim: Dims = None,
-    keepdim: bool = False,
-    *,
-    dtype: Any = None,
-    axis: Dims = None,
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Dims = None,
     keepdims: bool = False,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Return the sum over ``dim``; integers and booleans give int64.
 
     Example:
@@ -133,14 +128,9 @@ def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any
 
 
 def mean(
-    input: Tensor,
-    dim: Dims = None,
-    keepdim: bool = False,
-    *,
-    dtype: Any = None,
-    axis: Dims = None,
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Dims = None,
     keepdims: bool = False,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Return the mean over ``dim``, of floats.
 
     Example:
@@ -181,15 +171,9 @@ def safe_sqrt(x: Any) -> Any:
 
 
 def var(
-    input: Tensor,
-    dim: Dims | bool = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-    axis: Dims = None,
-    keepdims: bool = False,
-) -> Tensor:
+    input: Tensor, dim: Dims | bool = None, unbiased: bool | None = None, keepdim: bool = False, *,
+    correction: float | None = None, axis: Dims = None, keepdims: bool = False,
+) -> Tensor:  # fmt: skip
     """Return the variance, the mean squared distance from the mean.
 
     Args:
@@ -218,15 +202,9 @@ def var(
 
 
 def std(
-    input: Tensor,
-    dim: Dims | bool = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-    axis: Dims = None,
-    keepdims: bool = False,
-) -> Tensor:
+    input: Tensor, dim: Dims | bool = None, unbiased: bool | None = None, keepdim: bool = False, *,
+    correction: float | None = None, axis: Dims = None, keepdims: bool = False,
+) -> Tensor:  # fmt: skip
     """Return the standard deviation, the root of :func:`var`, with the same arguments.
 
     Example:
@@ -238,9 +216,7 @@ def std(
     return safe_sqrt(var(input, dim, unbiased, keepdim, correction=correction, axis=axis, keepdims=keepdims))
 
 
-def var_mean(
-    input: Tensor, dim: Dims = None, *, correction: float = 1, keepdim: bool = False
-) -> tuple[Tensor, Tensor]:
+def var_mean(input: Tensor, dim: Dims = None, *, correction: float = 1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """Return :func:`var` and :func:`mean`.
 
     Example:

@@ -26,8 +26,7 @@ def dim_of(name: str, ndim: int, dim: int) -> int:
     least = builtins.max(ndim, 1)
     if not -least <= dim < least:
         raise OperationIndexError(
-            f"{name}: dim {dim} is out of range for {ndim} dimensions; it needs to lie between "
-            f"{-least} and {least - 1}"
+            f"{name}: dim {dim} is out of range for {ndim} dimensions; it needs to lie between {-least} and {least - 1}"
         )
     return dim % least
 

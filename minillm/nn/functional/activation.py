@@ -262,9 +262,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         tensor([1.5000])
     """
     if not input.ndim or input.shape[dim] % 2:
-        raise OperationError(
-            f"glu: got shape {tuple(input.shape)}; it needs an even size along dim {dim}, to halve it"
-        )
+        raise OperationError(f"glu: got shape {tuple(input.shape)}; it needs an even size along dim {dim}, to halve it")
     a, b = ops.chunk(input, 2, dim)
     return a * ops.sigmoid(b)
 
@@ -294,10 +292,9 @@ def sigmoid(input: Tensor) -> Tensor:
 def _implicit_dim(name: str, ndim: int) -> int:
     """Return the dimension that PyTorch takes where none is given, with PyTorch's warning."""
     warnings.warn(
-        f"{name}: the implicit choice of a dimension is deprecated; say dim=-1 for the last one",
-        FutureWarning,
+        f"{name}: the implicit choice of a dimension is deprecated; say dim=-1 for the last one", FutureWarning,
         stacklevel=3,
-    )
+    )  # fmt: skip
     return 0 if ndim in (0, 1, 3) else 1
 
 

@@ -56,20 +56,11 @@ class ScaledDotProductAttention(Function):
     composite = attention_composite
 
     def forward(
-        self,
-        query: Array,
-        key: Array,
-        value: Array,
-        mask: Array | None,
-        is_causal: bool,
-        scale: float,
-        kept: Array | None,
-        kept_scale: float,
-    ) -> Array:
+        self, query: Array, key: Array, value: Array, mask: Array | None, is_causal: bool, scale: float,
+        kept: Array | None, kept_scale: float,
+    ) -> Array:  # fmt: skip
         recorded = any(edge is not None for edge in self.edges)
-        y, saved = kernels_of(query).attention(
-            query, key, value, mask, is_causal, scale, kept, kept_scale, recorded
-        )
+        y, saved = kernels_of(query).attention(query, key, value, mask, is_causal, scale, kept, kept_scale, recorded)
         if recorded:
             self.is_causal, self.scale, self.kept_scale = is_causal, scale, kept_scale
             self.save_for_backward(query, key, value, mask, kept, y, *saved)
@@ -84,15 +75,9 @@ class ScaledDotProductAttention(Function):
 
 
 def scaled_dot_product_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Tensor:
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
+    is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
+) -> Tensor:  # fmt: skip
     """Return softmax(scale query key^T + attn_mask) value.
 
     Args:
@@ -129,8 +114,7 @@ def scaled_dot_product_attention(
     lead = _check(query, key, value, attn_mask, is_causal, enable_gqa)
     if not 0 <= dropout_p <= 1:
         raise OperationError(
-            f"scaled_dot_product_attention: got dropout_p={dropout_p}; a probability needs to lie between 0 "
-            "and 1"
+            f"scaled_dot_product_attention: got dropout_p={dropout_p}; a probability needs to lie between 0 and 1"
         )
     if scale is None:
         scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
@@ -144,9 +128,7 @@ def scaled_dot_product_attention(
     return ScaledDotProductAttention.apply(query, key, value, attn_mask, is_causal, scale, kept, kept_scale)
 
 
-def _grouped(
-    query: Any, key: Any, value: Any, mask: Any, dropout_p: float, is_causal: bool, scale: float
-) -> Any:
+def _grouped(query: Any, key: Any, value: Any, mask: Any, dropout_p: float, is_causal: bool, scale: float) -> Any:
     """Return attention where each head of key and value serves a group of heads of query."""
     *lead, heads, L, E = query.shape
     shared = key.shape[-3]
@@ -206,9 +188,7 @@ def _check(query: Any, key: Any, value: Any, mask: Any, is_causal: bool, enable_
     return lead
 
 
-def _broadcast_lead(
-    lead: tuple[int, ...], key: Any, value: Any, enable_gqa: bool, refuse: Any
-) -> tuple[int, ...]:
+def _broadcast_lead(lead: tuple[int, ...], key: Any, value: Any, enable_gqa: bool, refuse: Any) -> tuple[int, ...]:
     """Return the shape that leading dimensions broadcast to; with groups, the heads of the query count."""
     leads: Sequence[tuple[int, ...]] = (tuple(key.shape[:-2]), tuple(value.shape[:-2]))
     if enable_gqa:

@@ -21,14 +21,9 @@ if TYPE_CHECKING:
 
 
 def conv1d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Sizes = 1,
-    padding: Sizes | str = 0,
-    dilation: Sizes = 1,
-    groups: int = 1,
-) -> Tensor:
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes | str = 0,
+    dilation: Sizes = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
     """Return the convolution over one dimension.
 
     Args:
@@ -56,14 +51,9 @@ def conv1d(
 
 
 def conv2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Sizes = 1,
-    padding: Sizes | str = 0,
-    dilation: Sizes = 1,
-    groups: int = 1,
-) -> Tensor:
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes | str = 0,
+    dilation: Sizes = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
     """Return the convolution over two dimensions; the arguments are those of :func:`conv1d`.
 
     Args:
@@ -86,16 +76,9 @@ def conv2d(
 
 
 def _convolution(
-    name: str,
-    n: int,
-    input: Any,
-    weight: Any,
-    bias: Any,
-    stride: Sizes,
-    padding: Sizes | str,
-    dilation: Sizes,
+    name: str, n: int, input: Any, weight: Any, bias: Any, stride: Sizes, padding: Sizes | str, dilation: Sizes,
     groups: int,
-) -> Any:
+) -> Any:  # fmt: skip
     """Return the convolution over the last n dimensions."""
     x, single = with_batch(name, input, n)
     strides = sizes_of(name, "stride", stride, n, 1)

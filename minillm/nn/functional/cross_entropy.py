@@ -47,13 +47,7 @@ class CrossEntropy(Function):
 
     @quiet
     def forward(
-        self,
-        x: Array,
-        target: Array,
-        weight: Array | None,
-        ignore_index: int,
-        label_smoothing: float,
-        reduction: str,
+        self, x: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float, reduction: str
     ) -> Array:
         self.reduction = reduction
         losses, shares, gradient = kernels_of(x).cross_entropy(
@@ -88,15 +82,9 @@ class CrossEntropy(Function):
 
 
 def cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: None = None,
-    ignore_index: int = -100,
-    reduce: None = None,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Tensor:
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: None = None, ignore_index: int = -100,
+    reduce: None = None, reduction: str = "mean", label_smoothing: float = 0.0,
+) -> Tensor:  # fmt: skip
     """Return the cross-entropy of logits with classes: -log of the probability of the right one.
 
     Args:
@@ -194,14 +182,9 @@ def check_classes(name: str, input: Any, target: Any, dim: int, ignore_index: in
 
 
 def nll_loss(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: None = None,
-    ignore_index: int = -100,
-    reduce: None = None,
-    reduction: str = "mean",
-) -> Tensor:
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: None = None, ignore_index: int = -100,
+    reduce: None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """Return minus the log-probability of the right class: cross-entropy after log_softmax.
 
     Args:

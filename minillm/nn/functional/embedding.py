@@ -61,14 +61,9 @@ class Embedding(Function):
 
 
 def embedding(
-    input: Tensor,
-    weight: Tensor,
-    padding_idx: int | None = None,
-    max_norm: float | None = None,
-    norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False,
-    sparse: bool = False,
-) -> Tensor:
+    input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None,
+    norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False,
+) -> Tensor:  # fmt: skip
     """Return weight[input]: the row of the table for each number.
 
     Args:
@@ -95,9 +90,7 @@ def embedding(
                 [ 1., 10.]])
     """
     if sparse:
-        raise OperationError(
-            "embedding: got sparse=True, but gradients are whole tables here; leave sparse=False"
-        )
+        raise OperationError("embedding: got sparse=True, but gradients are whole tables here; leave sparse=False")
     if input.dtype.kind not in "iu":
         raise OperationTypeError(f"embedding: got an input of {input.dtype}; it needs integers: cast with .long()")
     num_embeddings = weight.shape[0] if weight.ndim else 0

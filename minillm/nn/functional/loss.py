@@ -95,13 +95,9 @@ class MseLoss(Function):
 
 
 def mse_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, size_average: None = None, reduce: None = None, reduction: str = "mean",
     weight: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Return the mean squared error.
 
     Args:
@@ -135,13 +131,9 @@ def mse_loss(
 
 
 def l1_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, size_average: None = None, reduce: None = None, reduction: str = "mean",
     weight: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Return the mean absolute error; the arguments are those of :func:`mse_loss`.
 
     Example:
@@ -161,13 +153,9 @@ def l1_loss(
 
 
 def smooth_l1_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, size_average: None = None, reduce: None = None, reduction: str = "mean",
     beta: float = 1.0,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Return d^2 / (2 beta) where the distance d is below ``beta``, and d - beta / 2 elsewhere.
 
     Example:
@@ -236,13 +224,9 @@ class BinaryCrossEntropy(Function):
 
 
 def binary_cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: None = None,
-    reduce: None = None,
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: None = None, reduce: None = None,
     reduction: str = "mean",
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Return the cross-entropy of probabilities with targets between 0 and 1, of the same shape.
 
     Args:
@@ -276,14 +260,9 @@ def binary_cross_entropy(
 
 
 def binary_cross_entropy_with_logits(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
-    pos_weight: Tensor | None = None,
-) -> Tensor:
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: None = None, reduce: None = None,
+    reduction: str = "mean", pos_weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """Return the cross-entropy of sigmoid(input) with targets between 0 and 1, exact for large logits.
 
     Args:
@@ -312,13 +291,9 @@ def binary_cross_entropy_with_logits(
 
 
 def kl_div(
-    input: Tensor,
-    target: Tensor,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, size_average: None = None, reduce: None = None, reduction: str = "mean",
     log_target: bool = False,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Return the Kullback-Leibler divergence target (log target - input), by element or reduced.
 
     Args:
@@ -367,14 +342,9 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
 
 def cosine_embedding_loss(
-    input1: Tensor,
-    input2: Tensor,
-    target: Tensor,
-    margin: float = 0.0,
-    size_average: None = None,
-    reduce: None = None,
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, size_average: None = None, reduce: None = None,
     reduction: str = "mean",
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Return 1 - cos for pairs that belong together (target 1), max(0, cos - margin) for others (-1).
 
     Args:

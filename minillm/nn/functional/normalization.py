@@ -47,13 +47,9 @@ class LayerNorm(Function):
     def backward(self, dy: Array) -> Any:
         x, weight, mean, rstd = self.saved
         dx, dweight, dbias = kernels_of(dy).layer_norm_backward(
-            _as_rows(dy, self.ndim),
-            _as_rows(x, self.ndim),
-            _as_vector(weight),
-            mean,
-            rstd,
+            _as_rows(dy, self.ndim), _as_rows(x, self.ndim), _as_vector(weight), mean, rstd,
             self.needs(1) or self.needs(2),
-        )
+        )  # fmt: skip
         inner = x.shape[x.ndim - self.ndim :]
         return _shaped(dx, x.shape), _shaped(dweight, inner), _shaped(dbias, inner)
 
@@ -125,12 +121,9 @@ def _check_normalized(name: str, input: Any, normalized_shape: Sequence[int], **
 
 
 def layer_norm(
-    input: Tensor,
-    normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, bias: Tensor | None = None,
     eps: float = 1e-5,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Return the input with mean 0 and variance 1 over its last dimensions, scaled and shifted.
 
     Args:
@@ -153,10 +146,7 @@ def layer_norm(
 
 
 def rms_norm(
-    input: Tensor,
-    normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    eps: float | None = None,
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
     """Return the input with mean square 1 over its last dimensions, scaled.
 
@@ -182,15 +172,9 @@ def rms_norm(
 
 
 def batch_norm(
-    input: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
+    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
+    bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
     """Return the input with mean 0 and variance 1 in each channel, over the batch.
 
     Args:

@@ -18,9 +18,7 @@ class Pad(Function):
     """y = a constant with x at a place inside,  dx = dy at that place."""
 
     def forward(self, x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
-        self.place = tuple(
-            slice(before, before + n) for (before, _), n in zip(widths, x.shape, strict=True)
-        )
+        self.place = tuple(slice(before, before + n) for (before, _), n in zip(widths, x.shape, strict=True))
         shape = tuple(n + before + after for (before, after), n in zip(widths, x.shape, strict=True))
         y = xp_of(x).full(shape, value, x.dtype)
         y[self.place] = x
@@ -54,9 +52,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             f"pad: got {len(pad)} widths for shape {tuple(input.shape)}; it needs two for each dimension that "
             "is padded, from the last one on"
         )
-    widths = [(0, 0)] * (input.ndim - len(pad) // 2) + [
-        (pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)
-    ]
+    widths = [(0, 0)] * (input.ndim - len(pad) // 2) + [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)]
     for dim, (before, after) in enumerate(widths):
         if input.shape[dim] + before + after < 0:
             raise OperationError(
@@ -76,8 +72,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 def _pad_constant(input: Any, widths: list[tuple[int, int]], value: float) -> Any:
     if any(before < 0 or after < 0 for before, after in widths):
         kept = tuple(
-            slice(max(0, -before), n - max(0, -after))
-            for (before, after), n in zip(widths, input.shape, strict=True)
+            slice(max(0, -before), n - max(0, -after)) for (before, after), n in zip(widths, input.shape, strict=True)
         )
         input = ops.getitem(input, kept)
         widths = [(max(0, before), max(0, after)) for before, after in widths]
@@ -91,9 +86,7 @@ def _places(input: Any, dim: int, before: int, after: int, mode: str) -> Any:
     n = input.shape[dim]
     most = {"reflect": n - 1, "replicate": None if n else 0, "circular": n}
     if mode not in most:
-        raise OperationError(
-            f"pad: got mode={mode!r}; it needs 'constant', 'reflect', 'replicate' or 'circular'"
-        )
+        raise OperationError(f"pad: got mode={mode!r}; it needs 'constant', 'reflect', 'replicate' or 'circular'")
     limit = most[mode]
     if limit is not None and max(before, after) > limit:
         raise OperationError(

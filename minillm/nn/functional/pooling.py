@@ -17,14 +17,9 @@ if TYPE_CHECKING:
 
 
 def max_pool1d(
-    input: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes | None = None,
-    padding: Sizes = 0,
-    dilation: Sizes = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
+    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Any:  # fmt: skip
     """Return the largest element of each window over one dimension; the first of equals gets the gradient.
 
     Args:
@@ -46,14 +41,9 @@ def max_pool1d(
 
 
 def max_pool2d(
-    input: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes | None = None,
-    padding: Sizes = 0,
-    dilation: Sizes = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
+    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Any:  # fmt: skip
     """Return the largest element of each window over two dimensions, (N, C, H, W) or (C, H, W).
 
     The arguments are those of :func:`max_pool1d`; indices count through the flattened image.
@@ -68,13 +58,9 @@ def max_pool2d(
 
 
 def avg_pool1d(
-    input: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes | None = None,
-    padding: Sizes = 0,
-    ceil_mode: bool = False,
+    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, ceil_mode: bool = False,
     count_include_pad: bool = True,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Return the mean of each window over one dimension.
 
     Args:
@@ -95,14 +81,9 @@ def avg_pool1d(
 
 
 def avg_pool2d(
-    input: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes | None = None,
-    padding: Sizes = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Tensor:
+    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
     """Return the mean of each window over two dimensions, (N, C, H, W) or (C, H, W).
 
     The arguments are those of :func:`avg_pool1d`; ``divisor_override`` takes the place of the number of elements.
@@ -132,9 +113,7 @@ def _arguments(
     return kernel, strides, sides, sizes_of(name, "dilation", dilation, n, 1)
 
 
-def _hanging(
-    size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool
-) -> int:
+def _hanging(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
     """Return how far the last window hangs over the padded end; it must begin inside the input or its left padding."""
     if not ceil_mode:
         return 0
@@ -158,16 +137,9 @@ def _padded_windows(
 
 
 def _max_pool(
-    name: str,
-    n: int,
-    input: Any,
-    kernel_size: Sizes,
-    stride: Sizes | None,
-    padding: Sizes,
-    dilation: Sizes,
-    ceil_mode: bool,
-    return_indices: bool,
-) -> Any:
+    name: str, n: int, input: Any, kernel_size: Sizes, stride: Sizes | None, padding: Sizes, dilation: Sizes,
+    ceil_mode: bool, return_indices: bool,
+) -> Any:  # fmt: skip
     arguments = _arguments(name, n, kernel_size, stride, padding, dilation)
     x, single = with_batch(name, input, n)
     elements, _ = _padded_windows(name, x, arguments, ceil_mode, -math.inf)
@@ -182,16 +154,9 @@ def _max_pool(
 
 
 def _avg_pool(
-    name: str,
-    n: int,
-    input: Any,
-    kernel_size: Sizes,
-    stride: Sizes | None,
-    padding: Sizes,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: int | None,
-) -> Any:
+    name: str, n: int, input: Any, kernel_size: Sizes, stride: Sizes | None, padding: Sizes, ceil_mode: bool,
+    count_include_pad: bool, divisor_override: int | None,
+) -> Any:  # fmt: skip
     arguments = _arguments(name, n, kernel_size, stride, padding, 1)
     kernel, strides, sides, _ = arguments
     if divisor_override == 0:

@@ -66,16 +66,9 @@ def over_steps(
 
 
 def rnn_composite(
-    x: Any,
-    h0: Any,
-    w_ih: Any,
-    w_hh: Any,
-    b_ih: Any,
-    b_hh: Any,
-    nonlinearity: str,
-    batch_sizes: tuple[int, ...],
+    x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, nonlinearity: str, batch_sizes: tuple[int, ...],
     reverse: bool,
-) -> tuple[Any, ...]:
+) -> tuple[Any, ...]:  # fmt: skip
     """The recurrence h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu in the place of tanh."""
     function = ops.tanh if nonlinearity == "tanh" else ops.relu
 
@@ -86,14 +79,7 @@ def rnn_composite(
 
 
 def gru_composite(
-    x: Any,
-    h0: Any,
-    w_ih: Any,
-    w_hh: Any,
-    b_ih: Any,
-    b_hh: Any,
-    batch_sizes: tuple[int, ...],
-    reverse: bool,
+    x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, batch_sizes: tuple[int, ...], reverse: bool
 ) -> tuple[Any, ...]:
     """The recurrence h' = (1 - z) n + z h.
 
@@ -113,17 +99,9 @@ def gru_composite(
 
 
 def lstm_composite(
-    x: Any,
-    h0: Any,
-    c0: Any,
-    w_ih: Any,
-    w_hh: Any,
-    b_ih: Any,
-    b_hh: Any,
-    w_hr: Any,
-    batch_sizes: tuple[int, ...],
+    x: Any, h0: Any, c0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, w_hr: Any, batch_sizes: tuple[int, ...],
     reverse: bool,
-) -> tuple[Any, ...]:
+) -> tuple[Any, ...]:  # fmt: skip
     """The recurrence c' = f c + i g,  h' = o tanh(c'), or W_hr (o tanh(c')) with a projection.
 
     i, f, o = sigmoid(W_i. x + b_i. + W_h. h + b_h.),
@@ -145,21 +123,11 @@ class RnnLayer(Function):
     composite = rnn_composite
 
     def forward(
-        self,
-        x: Array,
-        h0: Array,
-        w_ih: Array,
-        w_hh: Array,
-        b_ih: Array | None,
-        b_hh: Array | None,
-        nonlinearity: str,
-        batch_sizes: tuple[int, ...],
-        reverse: bool,
-    ) -> tuple[Array, Array]:
+        self, x: Array, h0: Array, w_ih: Array, w_hh: Array, b_ih: Array | None, b_hh: Array | None, nonlinearity: str,
+        batch_sizes: tuple[int, ...], reverse: bool,
+    ) -> tuple[Array, Array]:  # fmt: skip
         self.settings = nonlinearity, batch_sizes, reverse
-        y, h_n, saved = kernels_of(x).rnn_forward(
-            x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity, batch_sizes, reverse
-        )
+        y, h_n, saved = kernels_of(x).rnn_forward(x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity, batch_sizes, reverse)
         self.save_for_backward(x, w_ih, w_hh, y, *saved)  # y, part of a saved buffer, for its version
         return y, h_n
 
@@ -175,16 +143,9 @@ class GruLayer(Function):
     composite = gru_composite
 
     def forward(
-        self,
-        x: Array,
-        h0: Array,
-        w_ih: Array,
-        w_hh: Array,
-        b_ih: Array | None,
-        b_hh: Array | None,
-        batch_sizes: tuple[int, ...],
-        reverse: bool,
-    ) -> tuple[Array, Array]:
+        self, x: Array, h0: Array, w_ih: Array, w_hh: Array, b_ih: Array | None, b_hh: Array | None,
+        batch_sizes: tuple[int, ...], reverse: bool,
+    ) -> tuple[Array, Array]:  # fmt: skip
         self.settings = batch_sizes, reverse
         y, h_n, saved = kernels_of(x).gru_forward(x, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse)
         self.save_for_backward(x, w_ih, w_hh, y, *saved)
@@ -202,28 +163,15 @@ class LstmLayer(Function):
     composite = lstm_composite
 
     def forward(
-        self,
-        x: Array,
-        h0: Array,
-        c0: Array,
-        w_ih: Array,
-        w_hh: Array,
-        b_ih: Array | None,
-        b_hh: Array | None,
-        w_hr: Array | None,
-        batch_sizes: tuple[int, ...],
-        reverse: bool,
-    ) -> tuple[Array, Array, Array]:
+        self, x: Array, h0: Array, c0: Array, w_ih: Array, w_hh: Array, b_ih: Array | None, b_hh: Array | None,
+        w_hr: Array | None, batch_sizes: tuple[int, ...], reverse: bool,
+    ) -> tuple[Array, Array, Array]:  # fmt: skip
         self.settings = batch_sizes, reverse
-        y, h_n, c_n, saved = kernels_of(x).lstm_forward(
-            x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, batch_sizes, reverse
-        )
+        y, h_n, c_n, saved = kernels_of(x).lstm_forward(x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, batch_sizes, reverse)
         self.save_for_backward(x, w_ih, w_hh, w_hr, y, *saved)
         return y, h_n, c_n
 
     def backward(self, dy: Array, dh_n: Array, dc_n: Array) -> Any:
         x, w_ih, w_hh, w_hr, _, *saved = self.saved
         needs = self.needs_input_grad
-        return kernels_of(x).lstm_backward(
-            dy, dh_n, dc_n, x, w_ih, w_hh, w_hr, saved, *self.settings, needs
-        )
+        return kernels_of(x).lstm_backward(dy, dh_n, dc_n, x, w_ih, w_hh, w_hr, saved, *self.settings, needs)

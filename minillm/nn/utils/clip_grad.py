@@ -27,9 +27,7 @@ def _gradients(parameters: Any) -> list[Any]:
     elif isinstance(parameters, types.GeneratorType):
         parameters = list(parameters)
         if not parameters:
-            warnings.warn(
-                "`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=3
-            )
+            warnings.warn("`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=3)
     return [p._grad for p in parameters if p._grad is not None]
 
 
@@ -94,9 +92,7 @@ def get_total_norm(
     return Tensor(xp.asarray(total), device=device)
 
 
-def clip_grads_with_norm_(
-    parameters: Any, max_norm: float, total_norm: Any, foreach: bool | None = None
-) -> None:
+def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Any, foreach: bool | None = None) -> None:
     """Scale the gradients by ``max_norm / (total_norm + 1e-6)`` where this is less than 1.
 
     Args:
@@ -127,12 +123,9 @@ def _scale(gradients: list[Any], max_norm: float, total: Array) -> None:
 
 
 def clip_grad_norm_(
-    parameters: Any,
-    max_norm: float,
-    norm_type: float = 2.0,
-    error_if_nonfinite: bool = False,
+    parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False,
     foreach: bool | None = None,
-) -> Any:
+) -> Any:  # fmt: skip
     """Scale the gradients down, in place, so that the norm of all together is at most ``max_norm``.
 
     Args:

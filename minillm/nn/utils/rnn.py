@@ -84,20 +84,15 @@ class PackedSequence(_PackedFields):
     __slots__ = ()
 
     def __new__(
-        cls,
-        data: Any,
-        batch_sizes: Tensor | None = None,
-        sorted_indices: Tensor | None = None,
+        cls, data: Any, batch_sizes: Tensor | None = None, sorted_indices: Tensor | None = None,
         unsorted_indices: Tensor | None = None,
-    ) -> PackedSequence:
+    ) -> PackedSequence:  # fmt: skip
         if batch_sizes is None:
             if not (isinstance(data, (list, tuple)) and len(data) == 2):
                 raise OperationError("PackedSequence: it needs data and batch_sizes")
             data, batch_sizes = data
         if batch_sizes.device.type != "cpu":
-            raise OperationError(
-                f"PackedSequence: batch_sizes is on {batch_sizes.device}; it needs to be on the CPU"
-            )
+            raise OperationError(f"PackedSequence: batch_sizes is on {batch_sizes.device}; it needs to be on the CPU")
         if unsorted_indices is None:
             unsorted_indices = invert_permutation(sorted_indices)
         return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
@@ -236,10 +231,7 @@ def pack_padded_sequence(
 
 
 def pad_packed_sequence(
-    sequence: PackedSequence,
-    batch_first: bool = False,
-    padding_value: float = 0.0,
-    total_length: int | None = None,
+    sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return a packed batch with padding, in its original order, and the lengths.
 
@@ -264,9 +256,7 @@ def pad_packed_sequence(
                 [3, 0]]), tensor([2, 1]))
     """
     if not isinstance(sequence, PackedSequence):
-        raise OperationError(
-            f"pad_packed_sequence: got {type(sequence).__name__}; it needs a PackedSequence"
-        )
+        raise OperationError(f"pad_packed_sequence: got {type(sequence).__name__}; it needs a PackedSequence")
     data, batch_sizes = sequence.data, to_numpy(sequence.batch_sizes.array)
     batch, steps = int(batch_sizes[0]), len(batch_sizes)
     if total_length is not None:
@@ -281,19 +271,14 @@ def pad_packed_sequence(
         order = to_numpy(sequence.sorted_indices.array)
     places = _on_device_of(data, _places(batch_sizes, order, batch))
     value = padding_value if data.dtype.kind == "f" else int(padding_value)
-    padded = ops.reshape(
-        PutRows.apply(data, places, steps * batch, value), (steps, batch, *data.shape[1:])
-    )
+    padded = ops.reshape(PutRows.apply(data, places, steps * batch, value), (steps, batch, *data.shape[1:]))
     lengths = np.empty(batch, np.int64)
     lengths[order] = np.count_nonzero(batch_sizes[:, None] > np.arange(batch), axis=0)
     return (ops.transpose(padded, 0, 1) if batch_first else padded), wrap(lengths)
 
 
 def pad_sequence(
-    sequences: Iterable[Tensor],
-    batch_first: bool = False,
-    padding_value: float = 0.0,
-    padding_side: str = "right",
+    sequences: Iterable[Tensor], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
 ) -> Tensor:
     """Return sequences of different lengths as one batch, padded to the longest.
 
