@@ -32,8 +32,12 @@ tutorials: $(VENV)/.installed-fast,tutorials ## run every tutorial, and build no
 tutorial-tests: $(VENV)/.installed-test ## test that every tutorial runs whole, on the CPU and the stand-in
 	$(PY) -m pytest tests/test_tutorials.py $(ARGS)
 
+# What the package itself is made of is no benchmark of its own.
+SCRIPTS := attention_and_loss chain freed_memory import_time op_overhead optimizers recurrent scatter_add shakespeare_char tokenizer_speed
+
 benchmarks: $(VENV)/.installed-test ## run every benchmark (long)
-	@set -e; for script in $(filter-out %/timing.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(PY) "$$script"; done
+	$(PY) -m benchmarks --json benchmarks/results/workloads.json --png benchmarks/results/workloads.png
+	@set -e; for script in $(SCRIPTS); do echo "== $$script"; $(PY) -m benchmarks.$$script; done
 
 clean: ## remove caches, build products and coverage data
 	rm -rf build dist *.egg-info .coverage .coverage.* coverage.xml htmlcov

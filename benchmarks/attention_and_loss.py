@@ -1,6 +1,6 @@
 """Time of attention and cross-entropy beside PyTorch's, forward and backward; results are compared first.
 
-    OMP_NUM_THREADS=1 python benchmarks/attention_and_loss.py [--rounds 20]
+    OMP_NUM_THREADS=1 python -m benchmarks.attention_and_loss [--rounds 20]
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from timing import in_turn, use_threads
+from benchmarks.timing import in_turn, use_threads
 
 THREADS = use_threads()
 

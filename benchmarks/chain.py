@@ -1,13 +1,13 @@
 """A chain of 100,000 operations, forward and backward: minillm beside PyTorch.
 
-    python benchmarks/chain.py
+    python -m benchmarks.chain
 """
 
 from __future__ import annotations
 
 import argparse
 
-from timing import in_turn, seconds_text, use_threads
+from benchmarks.timing import in_turn, seconds_text, use_threads
 
 use_threads(1)
 

@@ -1,6 +1,6 @@
 """What it saves to keep freed memory: large temporaries with the allocator's setting and without it.
 
-    python benchmarks/freed_memory.py [--megabytes 6] [--rounds 50]
+    python -m benchmarks.freed_memory [--megabytes 6] [--rounds 50]
 
 Fresh processes, in turn, compute a chain of temporaries; each prints the time and the page faults of a chain. On
 Linux with glibc alone there is a difference.

@@ -1,6 +1,6 @@
 """How long ``import minillm`` takes beyond NumPy's own import, in fresh processes.
 
-    python benchmarks/import_time.py
+    python -m benchmarks.import_time
 """
 
 from __future__ import annotations

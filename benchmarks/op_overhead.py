@@ -1,6 +1,6 @@
 """What an operation costs beside its arithmetic, on three numbers: minillm and PyTorch in turn.
 
-    python benchmarks/op_overhead.py
+    python -m benchmarks.op_overhead
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from timing import in_turn, use_threads
+from benchmarks.timing import in_turn, use_threads
 
 use_threads(1)
 

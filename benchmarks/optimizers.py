@@ -1,6 +1,6 @@
 """Time of a step of the optimizers, on three sets of parameters.
 
-    python benchmarks/optimizers.py [--rounds 200] [--threads 1]
+    python -m benchmarks.optimizers [--rounds 200] [--threads 1]
 
 The parameters of an MLP 2-16-16-1, those of a GPT with 4 layers of 128 (0.8 million numbers in 52 tensors), and
 10 million numbers in 10 tensors. Both libraries start from the same numbers and get the same gradients; where
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from timing import in_turn, use_threads
+from benchmarks.timing import in_turn, use_threads
 
 LAYER: list[tuple[int, ...]] = [
     (128,), (128,), (384, 128), (384,), (128, 128), (128,),

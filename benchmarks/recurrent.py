@@ -1,6 +1,6 @@
 """Time of LSTM, GRU and RNN beside PyTorch's, forward and backward, on full and on packed batches.
 
-    OMP_NUM_THREADS=1 python benchmarks/recurrent.py [--rounds 15] [--model]
+    OMP_NUM_THREADS=1 python -m benchmarks.recurrent [--rounds 15] [--model]
 
 Both start from the same weights; outputs and gradients are compared before they are timed. ``--model`` times a
 training step of a whole language model instead: Embedding, recurrent layer, Linear over 10000 words,
@@ -13,7 +13,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from timing import in_turn, use_threads
+from benchmarks.timing import in_turn, use_threads
 
 THREADS = use_threads()
 

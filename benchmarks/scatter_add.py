@@ -1,13 +1,13 @@
 """Ways to add rows to a table at places that repeat, as the gradient of an embedding does.
 
-    python benchmarks/scatter_add.py [--rows 2048] [--width 128] [--places 1000]
+    python -m benchmarks.scatter_add [--rows 2048] [--width 128] [--places 1000]
 """
 
 from __future__ import annotations
 
 import argparse
 
-from timing import in_turn, use_threads
+from benchmarks.timing import in_turn, use_threads
 
 use_threads(1)
 

@@ -1,6 +1,6 @@
 """The preset shakespeare-char beside PyTorch: the same weights to begin with, the same batches, step by step.
 
-    python benchmarks/shakespeare_char.py [--text FILE] [--rounds 150] [--full] [--seed N]
+    python -m benchmarks.shakespeare_char [--text FILE] [--rounds 150] [--full] [--seed N]
 
 First, 200 steps of both: the losses must agree to 1e-3. Then the times of steps in turn, on the same threads
 (OMP_NUM_THREADS, or 1): minillm's trainer, PyTorch with its default AdamW, and with the fused one. The goal is at
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from timing import in_turn, use_threads
+from benchmarks.timing import in_turn, use_threads
 
 THREADS = use_threads()
 

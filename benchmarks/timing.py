@@ -1,6 +1,6 @@
 """How the benchmarks measure: all contestants in turn in one process, so that a busy machine hits them alike.
 
-    from timing import in_turn, use_threads
+    from benchmarks.timing import in_turn, use_threads
 
     use_threads(1)  # before NumPy and PyTorch are imported
     times = in_turn({"minillm": step_here, "torch": step_there}, rounds=200)
@@ -20,11 +20,16 @@ from dataclasses import dataclass
 from typing import Any
 
 
-def use_threads(number: int | None = None) -> int:
-    """Let NumPy and PyTorch use so many threads; those of OMP_NUM_THREADS, or 1, by default."""
+def use_threads(number: int | None = None, libraries: bool = True) -> int:
+    """Let NumPy and PyTorch use so many threads; those of OMP_NUM_THREADS, or 1, by default.
+
+    Without ``libraries`` the environment alone is set, and PyTorch is not imported.
+    """
     number = number or int(os.environ.get("OMP_NUM_THREADS", "1"))
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(number)
+    if not libraries:
+        return number
     try:
         import torch
     except ImportError:
@@ -66,6 +71,10 @@ class Times:
         return "\n".join(lines)
 
 
+def _nothing() -> None:
+    pass
+
+
 def seconds_text(seconds: float) -> str:
     """Return a time in the unit that suits it: ``1.3 ms``."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
@@ -74,16 +83,28 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds * 1e9:.3g} ns"
 
 
-def in_turn(functions: Mapping[str, Callable[[], Any]], rounds: int, warmup: int = 3) -> Times:
+def in_turn(
+    functions: Mapping[str, Callable[[], Any]],
+    rounds: int,
+    warmup: int = 3,
+    prepare: Mapping[str, Callable[[], Any]] | None = None,
+    pause: float = 0.0,
+) -> Times:
     """Call functions in turn (A B A B ...) and return the time of each call.
 
     Args:
         functions: by name; each call does the same work.
         rounds: times that each is called and measured.
         warmup: times that each is called before that.
+        prepare: what to call before a function, by its name; not measured.
+        pause: seconds to wait before each call. Threads of OpenBLAS and OpenMP go on spinning for some
+            milliseconds after their work, and would take a core from the one whose turn is next.
     """
+    prepare = prepare or {}
+    ready = {name: prepare.get(name, _nothing) for name in functions}
     for _ in range(warmup):
-        for function in functions.values():
+        for name, function in functions.items():
+            ready[name]()
             function()
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     collecting = gc.isenabled()
@@ -91,6 +112,9 @@ def in_turn(functions: Mapping[str, Callable[[], Any]], rounds: int, warmup: int
     try:
         for _ in range(rounds):
             for name, function in functions.items():
+                ready[name]()
+                if pause:
+                    time.sleep(pause)
                 start = time.perf_counter()
                 function()
                 seconds[name].append(time.perf_counter() - start)

@@ -1,6 +1,6 @@
 """Speed of training and encoding with byte-level BPE, beside `tokenizers` and tiktoken.
 
-    MINILLM_DATA=... python benchmarks/tokenizer_speed.py [--rounds 5] [--workers 2]
+    MINILLM_DATA=... python -m benchmarks.tokenizer_speed [--rounds 5] [--workers 2]
 
 Each runs in turn (A B A B ...); the median of the rounds is printed. Encoding is that of one long text in one
 process, with nothing remembered from the round before. What the three give is checked to be equal.

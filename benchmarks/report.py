@@ -1,0 +1,99 @@
+"""The figures of the workloads as a JSON file, and as a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.workload import BASE
+
+COLORS = {
+    "torch": "#9a9a9a",
+    "torch, fused": "#c4c4c4",
+    "torch, compiled": "#dcdcdc",
+    "minillm numpy": "#4c78a8",
+    "minillm numba": "#f58518",
+}
+FLOOR = "floor"
+
+
+def read_json(path: str) -> dict[str, Any]:
+    """Return the figures of a file, by workload."""
+    results: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return results
+
+
+def write_json(path: str, results: dict[str, Any]) -> None:
+    """Write figures to a file, in the place of what it says of the same workloads."""
+    file = Path(path)
+    known = read_json(path) if file.exists() else {}
+    merged = dict(sorted({**known, **results}.items()))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(merged, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def draw(results: dict[str, Any], path: str) -> None:
+    """Draw the ratios to PyTorch as bars, a group for each workload; a line marks the floor, a diamond the target."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    names = [n for n in known_names(results) if n not in (BASE, FLOOR)]
+    figure, axes = plt.subplots(figsize=(10, 0.6 + len(results) * (0.35 + 0.2 * len(names))))
+    height = 0.84 / max(len(names), 1)
+    ticks = []
+    for row, (key, result) in enumerate(results.items()):
+        found = result["contestants"]
+        here = [name for name in names if name in found]
+        for i, name in enumerate(here):
+            y, ratio = row + (i - (len(here) - 1) / 2) * height, found[name]["median_ratio"]
+            axes.barh(y, ratio, height * 0.92, color=color_of(name))
+            axes.text(ratio + 0.01, y, f"{ratio:.2f}", va="center", fontsize=8)
+            if name in result["targets"]:
+                axes.plot(result["targets"][name], y, "D", color="black", markersize=4)
+        if FLOOR in found:
+            floor = found[FLOOR]["median_ratio"]
+            axes.plot([floor] * 2, [row - 0.46, row + 0.46], color="#54a24b", linewidth=2.5)
+        ticks.append(f"{key}\n{short(result['title'])}")
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_yticks(range(len(ticks)), ticks, fontsize=8)
+    axes.invert_yaxis()
+    measured = next(iter(results.values()))["measured"]
+    axes.set_xlabel(
+        f"time over PyTorch's (as it comes), {measured['threads']} threads, float32, {measured['date']}: "
+        "shorter is faster"
+    )
+    handles = [plt.Rectangle((0, 0), 1, 1, color=color_of(name), label=name) for name in names]
+    handles.append(plt.Line2D([], [], color="#54a24b", linewidth=2.5, label="matrix products or memory alone"))
+    handles.append(plt.Line2D([], [], color="black", marker="D", linestyle="", markersize=4, label="wanted"))
+    axes.legend(handles=handles, fontsize=8, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=4, frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def known_names(results: dict[str, Any]) -> list[str]:
+    """Return the contestants of all workloads, in one order."""
+    found: list[str] = []
+    for result in results.values():
+        found += [name for name in result["contestants"] if name not in found]
+    return sorted(found, key=lambda name: (not name.startswith("torch"), found.index(name)))
+
+
+def color_of(name: str) -> str:
+    """Return the color of a contestant; kinds of one library and kernel set share it."""
+    return COLORS.get(name) or COLORS.get(name.partition(",")[0], "#b279a2")
+
+
+def short(title: str) -> str:
+    """Return the beginning of a title, on two lines."""
+    words, lines = title.split(", "), [""]
+    for word in words[:4]:
+        if len(lines[-1]) + len(word) > 34:
+            lines.append("")
+        lines[-1] += (", " if lines[-1] else "") + word
+    return "\n".join(lines)
