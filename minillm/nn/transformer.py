@@ -16,7 +16,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from minillm import ops
 from minillm.autograd.errors import OperationError
@@ -37,31 +37,34 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F
 class _Layer(Module):
     """What encoder and decoder layers share: self-attention, the feed-forward network, the order of norms."""
 
+    num_blocks: ClassVar[int]  # each with a norm and a dropout
+
     def __init__(
-        self, d_model: int, nhead: int, dim_feedforward: int, dropout: float, activation: Activation,
-        layer_norm_eps: float, batch_first: bool, norm_first: bool, bias: bool, device: Any, dtype: Any, num_norms: int,
+        self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
+        activation: Activation = F.relu, layer_norm_eps: float = 1e-5, batch_first: bool = False,
+        norm_first: bool = False, bias: bool = True, device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        if isinstance(activation, str):
-            if activation not in _ACTIVATIONS:
-                raise OperationError(
-                    f"{type(self).__name__}: got activation={activation!r}; it needs 'relu', 'gelu' or a function"
-                )
-            activation = _ACTIVATIONS[activation]
+        function = _ACTIVATIONS.get(activation) if isinstance(activation, str) else activation
+        if function is None:
+            raise OperationError(
+                f"{type(self).__name__}: got activation={activation!r}; it needs 'relu', 'gelu' or a function"
+            )
         kind: dict[str, Any] = {"bias": bias, "device": device, "dtype": dtype}
         attention = {"dropout": dropout, "batch_first": batch_first, **kind}
         self.self_attn = MultiheadAttention(d_model, nhead, **attention)
-        if num_norms == 3:
+        if self.num_blocks == 3:
             self.multihead_attn = MultiheadAttention(d_model, nhead, **attention)
         self.linear1 = Linear(d_model, dim_feedforward, **kind)
         self.dropout = Dropout(dropout)
         self.linear2 = Linear(dim_feedforward, d_model, **kind)
         self.norm_first = norm_first
-        for i in range(1, num_norms + 1):
+        numbers = range(1, self.num_blocks + 1)
+        for i in numbers:
             self.register_module(f"norm{i}", LayerNorm(d_model, eps=layer_norm_eps, **kind))
-        for i in range(1, num_norms + 1):
+        for i in numbers:
             self.register_module(f"dropout{i}", Dropout(dropout))
-        self.activation = activation
+        self.activation = function
 
     def _around(self, x: Tensor, i: int, block: Callable[[Tensor], Tensor]) -> Tensor:
         """Return x after the block i, with its residual connection, norm and dropout."""
@@ -97,15 +100,7 @@ class TransformerEncoderLayer(_Layer):
         (3, 5, 8)
     """
 
-    def __init__(
-        self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
-        activation: Activation = F.relu, layer_norm_eps: float = 1e-5, batch_first: bool = False,
-        norm_first: bool = False, bias: bool = True, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
-        super().__init__(
-            d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias,
-            device, dtype, num_norms=2,
-        )  # fmt: skip
+    num_blocks = 2
 
     def forward(
         self, src: Tensor, src_mask: Tensor | None = None, src_key_padding_mask: Tensor | None = None,
@@ -129,18 +124,7 @@ class TransformerEncoderLayer(_Layer):
 class TransformerDecoderLayer(_Layer):
     """Self-attention, attention to an encoder's output, and a feed-forward network.
 
-    Args:
-        d_model: E, the size of a token's vector.
-        nhead: the number of heads of attention; E needs to be a multiple.
-        dim_feedforward: the size in the middle of the feed-forward network.
-        dropout: the probability, for weights of attention and for activations.
-        activation: ``"relu"``, ``"gelu"``, or a function of a tensor.
-        layer_norm_eps: of the layer norms.
-        batch_first: inputs and output are (batch, length, E), not (length, batch, E).
-        norm_first: normalise what goes into a block, not what comes out after the addition.
-        bias: add biases in linear layers and layer norms.
-        device: of the parameters.
-        dtype: of the parameters.
+    The arguments are those of :class:`TransformerEncoderLayer`.
 
     Example:
         >>> import minillm
@@ -149,15 +133,7 @@ class TransformerDecoderLayer(_Layer):
         (3, 5, 8)
     """
 
-    def __init__(
-        self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
-        activation: Activation = F.relu, layer_norm_eps: float = 1e-5, batch_first: bool = False,
-        norm_first: bool = False, bias: bool = True, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
-        super().__init__(
-            d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias,
-            device, dtype, num_norms=3,
-        )  # fmt: skip
+    num_blocks = 3
 
     def forward(
         self, tgt: Tensor, memory: Tensor, tgt_mask: Tensor | None = None, memory_mask: Tensor | None = None,
@@ -189,7 +165,21 @@ class TransformerDecoderLayer(_Layer):
         return self._around(x, 3, self._feed_forward)
 
 
-class TransformerEncoder(Module):
+class _Stack(Module):
+    """Copies of a layer, one after the other, and a norm."""
+
+    def __init__(self, layer: Module, num_layers: int, norm: Module | None) -> None:
+        super().__init__()
+        self.layers = ModuleList([copy.deepcopy(layer) for _ in range(num_layers)])
+        self.num_layers, self.norm = num_layers, norm
+
+    def _run(self, x: Tensor, *memory: Tensor, **masks: Any) -> Tensor:
+        for layer in self.layers:
+            x = layer(x, *memory, **masks)
+        return x if self.norm is None else self.norm(x)
+
+
+class TransformerEncoder(_Stack):
     """A stack of encoder layers.
 
     Args:
@@ -211,10 +201,7 @@ class TransformerEncoder(Module):
         self, encoder_layer: Module, num_layers: int, norm: Module | None = None, enable_nested_tensor: bool = True,
         mask_check: bool = True,
     ) -> None:  # fmt: skip
-        super().__init__()
-        self.layers = _copies(encoder_layer, num_layers)
-        self.num_layers = num_layers
-        self.norm = norm
+        super().__init__(encoder_layer, num_layers, norm)
 
     def forward(
         self, src: Tensor, mask: Tensor | None = None, src_key_padding_mask: Tensor | None = None,
@@ -225,12 +212,10 @@ class TransformerEncoder(Module):
         With ``is_causal=None``, a causal mask is recognised.
         """
         causal = _is_causal(mask) if is_causal is None else is_causal
-        for layer in self.layers:
-            src = layer(src, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=causal)
-        return src if self.norm is None else self.norm(src)
+        return self._run(src, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=causal)
 
 
-class TransformerDecoder(Module):
+class TransformerDecoder(_Stack):
     """A stack of decoder layers.
 
     Args:
@@ -247,10 +232,7 @@ class TransformerDecoder(Module):
     """
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
-        super().__init__()
-        self.layers = _copies(decoder_layer, num_layers)
-        self.num_layers = num_layers
-        self.norm = norm
+        super().__init__(decoder_layer, num_layers, norm)
 
     def forward(
         self, tgt: Tensor, memory: Tensor, tgt_mask: Tensor | None = None, memory_mask: Tensor | None = None,
@@ -262,13 +244,10 @@ class TransformerDecoder(Module):
         With ``tgt_is_causal=None``, a causal mask is recognised.
         """
         causal = _is_causal(tgt_mask) if tgt_is_causal is None else tgt_is_causal
-        for layer in self.layers:
-            tgt = layer(
-                tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask, tgt_key_padding_mask=tgt_key_padding_mask,
-                memory_key_padding_mask=memory_key_padding_mask, tgt_is_causal=causal,
-                memory_is_causal=memory_is_causal,
-            )  # fmt: skip
-        return tgt if self.norm is None else self.norm(tgt)
+        return self._run(
+            tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask, tgt_key_padding_mask=tgt_key_padding_mask,
+            memory_key_padding_mask=memory_key_padding_mask, tgt_is_causal=causal, memory_is_causal=memory_is_causal,
+        )  # fmt: skip
 
 
 class Transformer(Module):
@@ -306,25 +285,19 @@ class Transformer(Module):
         batch_first: bool = False, norm_first: bool = False, bias: bool = True, device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        kind: dict[str, Any] = {"bias": bias, "device": device, "dtype": dtype}
-        layer: tuple[Any, ...] = (
-            d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first
+        layer = (
+            d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias,
+            device, dtype,
         )  # fmt: skip
+        norm: dict[str, Any] = {"eps": layer_norm_eps, "bias": bias, "device": device, "dtype": dtype}
         if custom_encoder is None:
-            custom_encoder = TransformerEncoder(
-                TransformerEncoderLayer(*layer, **kind), num_encoder_layers,
-                LayerNorm(d_model, eps=layer_norm_eps, **kind),
-            )  # fmt: skip
+            encoder_layer = TransformerEncoderLayer(*layer)
+            custom_encoder = TransformerEncoder(encoder_layer, num_encoder_layers, LayerNorm(d_model, **norm))
         if custom_decoder is None:
-            custom_decoder = TransformerDecoder(
-                TransformerDecoderLayer(*layer, **kind), num_decoder_layers,
-                LayerNorm(d_model, eps=layer_norm_eps, **kind),
-            )  # fmt: skip
-        self.encoder = custom_encoder
-        self.decoder = custom_decoder
-        self.d_model = d_model
-        self.nhead = nhead
-        self.batch_first = batch_first
+            decoder_layer = TransformerDecoderLayer(*layer)
+            custom_decoder = TransformerDecoder(decoder_layer, num_decoder_layers, LayerNorm(d_model, **norm))
+        self.encoder, self.decoder = custom_encoder, custom_decoder
+        self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -359,16 +332,11 @@ class Transformer(Module):
         """
         batch_dim = 0 if self.batch_first else 1
         batched = src.ndim == 3 and tgt.ndim == 3
+        got = f"Transformer: got src of shape {src.shape} and tgt of shape {tgt.shape}"
         if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model:
-            raise OperationError(
-                f"Transformer: got src of shape {src.shape} and tgt of shape {tgt.shape}; the last dimension of "
-                f"both needs to be d_model = {self.d_model}"
-            )
+            raise OperationError(f"{got}; the last dimension of both needs to be d_model = {self.d_model}")
         if src.ndim != tgt.ndim or (batched and src.shape[batch_dim] != tgt.shape[batch_dim]):
-            raise OperationError(
-                f"Transformer: got src of shape {src.shape} and tgt of shape {tgt.shape}; they need the same batch "
-                f"size, in dimension {batch_dim}, or both none"
-            )
+            raise OperationError(f"{got}; they need the same batch size, in dimension {batch_dim}, or both none")
         memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal)
         return self.decoder(
             tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask, tgt_key_padding_mask=tgt_key_padding_mask,
@@ -387,11 +355,6 @@ class Transformer(Module):
                     [  0.,   0.]])
         """
         return ops.full((sz, sz), -math.inf, dtype=dtype, device=device).triu(1)
-
-
-def _copies(layer: Module, count: int) -> ModuleList:
-    """Return copies of a layer, each with parameters of its own."""
-    return ModuleList([copy.deepcopy(layer) for _ in range(count)])
 
 
 def _is_causal(mask: Tensor | None) -> bool:
