@@ -17,6 +17,7 @@ import json
 import math
 import operator
 import secrets
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -37,6 +38,7 @@ __all__ = [
     "Generator",
     "default_generator",
     "fork_rng",
+    "generator_of_thread",
     "get_rng_state",
     "initial_seed",
     "manual_seed",
@@ -447,6 +449,7 @@ def _checked_state(state: dict[str, Any]) -> tuple[int, str, int, dict[str, Any]
 
 
 _default = Generator(seed=None)
+_of_thread = threading.local()
 
 
 def default_generator() -> Generator:
@@ -459,7 +462,29 @@ def default_generator() -> Generator:
         >>> manual_seed(0) is default_generator()
         True
     """
-    return _default
+    own: Generator | None = getattr(_of_thread, "generator", None)
+    return _default if own is None else own
+
+
+@contextmanager
+def generator_of_thread(generator: Generator) -> Iterator[Generator]:
+    """Use another default generator inside a block, in this thread alone.
+
+    Threads that draw from one generator share its numbers as chance has it; each with its own, what they draw
+    can be repeated.
+
+    Example:
+        >>> from minillm.backend import Generator, default_generator, generator_of_thread
+        >>> with generator_of_thread(Generator(seed=1).at("first half")) as own:
+        ...     default_generator() is own
+        True
+    """
+    before = getattr(_of_thread, "generator", None)
+    _of_thread.generator = generator
+    try:
+        yield generator
+    finally:
+        _of_thread.generator = before
 
 
 def manual_seed(seed: int) -> Generator:

@@ -126,6 +126,8 @@ _TRAINING_OPTIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("--block-size", "tokens in a window: how far the model looks back", {"type": whole(1), "metavar": "N"}),
     ("--grad-accumulation", "batches in each step: the gradient of a large batch in the memory of a small one",
      {"type": whole(1), "metavar": "N"}),
+    ("--batch-threads", "threads that share each batch, a core each; a run repeats bit for bit with the same number",
+     {"type": whole(1), "metavar": "N"}),
     ("--optimizer", "how weights are updated", {"choices": OPTIMIZERS}),
     ("--lr", "highest learning rate", {"type": number(with_low=False), "metavar": "RATE"}),
     ("--min-lr", "rate that the schedule ends at", {"type": number(), "metavar": "RATE"}),

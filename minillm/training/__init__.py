@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from minillm.training.batch_split import BatchSplit
     from minillm.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
     from minillm.training.config import TrainingConfig
     from minillm.training.evaluation import Evaluation, evaluate
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from minillm.training.trainer import DivergenceError, Trainer, TrainingResult
 
 __all__ = [
+    "BatchSplit",
     "CheckpointError",
     "DivergenceError",
     "Evaluation",
@@ -50,6 +52,7 @@ __all__ = [
 ]
 
 _FILES = {
+    "batch_split": ("BatchSplit",),
     "checkpoint": ("CheckpointError", "load_checkpoint", "save_checkpoint"),
     "config": ("TrainingConfig",),
     "evaluation": ("Evaluation", "evaluate"),

@@ -27,6 +27,8 @@ class TrainingConfig:
         block_size: tokens in a window, T.
         grad_accumulation: batches whose gradients are averaged in each step: the memory of one batch,
             the gradient of ``batch_size * grad_accumulation`` windows.
+        batch_threads: threads that share each batch, see :class:`~minillm.training.batch_split.BatchSplit`: a
+            run repeats bit for bit with the same number. 1 computes the batch in one piece.
         optimizer: ``adamw``, ``adam`` or ``sgd``.
         lr: the highest learning rate.
         min_lr: the rate that the schedule ends at.
@@ -55,6 +57,7 @@ class TrainingConfig:
     batch_size: int = 16
     block_size: int = 64
     grad_accumulation: int = 1
+    batch_threads: int = 1
     optimizer: str = "adamw"
     lr: float = 1e-3
     min_lr: float = 1e-4
@@ -75,7 +78,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "block_size", "grad_accumulation"):
             self._check_count(name, 1)
-        for name in ("log_interval", "eval_windows"):
+        for name in ("log_interval", "eval_windows", "batch_threads"):
             self._check_count(name, 1)
         for name in ("warmup", "eval_interval", "patience", "checkpoint_interval", "seed"):
             self._check_count(name, 0)

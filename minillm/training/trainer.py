@@ -31,6 +31,7 @@ from minillm.data.whole_files import write_whole
 from minillm.models.weights import load_weights, save_weights
 from minillm.nn.utils import clip_grad_norm_
 from minillm.ops import Tensor
+from minillm.training.batch_split import BatchSplit
 from minillm.training.checkpoint import (
     CheckpointError,
     checkpoint_path,
@@ -156,6 +157,9 @@ class Trainer:
         self.optimizer = make_optimizer(model, config)
         self.state = TrainingState()
         self._device = device_of_model(model)
+        self._split: BatchSplit | None = None
+        if config.batch_threads > 1:
+            self._split = BatchSplit(model.parameters(), config.batch_threads)
         self._random = Generator(config.seed)
         self._log: TrainingLog | MemoryLog = MemoryLog()
         self._saved_step = -1
@@ -230,18 +234,28 @@ class Trainer:
     def _gradients(self, x: Any, y: Any) -> float:
         """Add up the gradients of the mean loss over all windows, and return the loss."""
         targets, mean = count_targets(y), 0.0
-        for x_part, y_part in _parts(x, y, self.config.batch_size):
-            loss = self.objective(
-                self.model, Tensor(x_part, device=self._device), Tensor(y_part, device=self._device)
-            )
-            value = loss.item()
+        for i, (x_part, y_part) in enumerate(_parts(x, y, self.config.batch_size)):
+            share = count_targets(y_part) / targets
+            value = self._gradients_of_batch(i, x_part, y_part, share)
             if not math.isfinite(value):
                 raise self._diverged(f"the loss is {value}", self.config.learning_rate(self.state.step))
-            share = count_targets(y_part) / targets
             mean += value * share
-            (loss if share == 1 else loss * share).backward()
-            del loss  # and with it its graph, before the next is built
         return mean
+
+    def _gradients_of_batch(self, i: int, x: Any, y: Any, share: float) -> float:
+        """Add the gradients of a share of the mean loss of batch ``i`` of the step, and return the loss."""
+        if self._split is None:
+            loss = self._loss(x, y)
+            (loss if share == 1 else loss * share).backward()
+            value: float = loss.item()
+            return value
+        generator = self._random.at(f"dropout of batch {i}", self.state.step)
+        return self._split.backward(
+            self._loss, x, y, count=lambda x, y: count_targets(y), generator=generator, scale=share
+        )
+
+    def _loss(self, x: Any, y: Any) -> Tensor:
+        return self.objective(self.model, Tensor(x, device=self._device), Tensor(y, device=self._device))
 
     def _log_step(self) -> None:
         state = self.state
