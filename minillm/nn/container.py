@@ -282,4 +282,4 @@ class ParameterList(Module):
         return self.extend(values)
 
     def extra_repr(self) -> str:
-        return "\n  ".join(f"({i}): Parameter of {p.dtype} {tuple(p.shape)}" for i, p in enumerate(self))
+        return "\n  ".join(f"({i}): Parameter of {p.dtype} {p.shape}" for i, p in enumerate(self))

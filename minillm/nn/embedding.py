@@ -70,10 +70,9 @@ class Embedding(Module):
             self.weight = Parameter(table, requires_grad=not _freeze)
             self.reset_parameters()
         else:
-            if tuple(_weight.shape) != (num_embeddings, embedding_dim):
+            if _weight.shape != (num_embeddings, embedding_dim):
                 raise OperationError(
-                    f"Embedding: got a table of shape {tuple(_weight.shape)}; it needs "
-                    f"({num_embeddings}, {embedding_dim})"
+                    f"Embedding: got a table of shape {_weight.shape}; it needs ({num_embeddings}, {embedding_dim})"
                 )
             self.weight = Parameter(_weight, requires_grad=not _freeze)
 
@@ -113,7 +112,7 @@ class Embedding(Module):
         """
         if embeddings.ndim != 2:
             raise OperationError(
-                f"Embedding.from_pretrained: got shape {tuple(embeddings.shape)}; it needs a matrix, "
+                f"Embedding.from_pretrained: got shape {embeddings.shape}; it needs a matrix, "
                 "(num_embeddings, embedding_dim)"
             )
         rows, columns = embeddings.shape

@@ -204,8 +204,7 @@ def _fans(tensor: Tensor) -> tuple[int, int]:
     """Return how many inputs each output has, and how many outputs each input."""
     if tensor.ndim < 2:
         raise OperationError(
-            f"init: got shape {tuple(tensor.shape)}; fan in and fan out need a weight of at least two dimensions, "
-            "(out, in)"
+            f"init: got shape {tensor.shape}; fan in and fan out need a weight of at least two dimensions, (out, in)"
         )
     field = math.prod(tensor.shape[2:])
     return tensor.shape[1] * field, tensor.shape[0] * field
@@ -300,7 +299,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
         True
     """
     if tensor.ndim < 2:
-        raise OperationError(f"orthogonal_: got shape {tuple(tensor.shape)}; it needs at least two dimensions")
+        raise OperationError(f"orthogonal_: got shape {tensor.shape}; it needs at least two dimensions")
     if not tensor.numel():
         return tensor
     rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])

@@ -144,8 +144,8 @@ class HasState:
             array = value.array if isinstance(value, Tensor) else value
             if not is_array(array):
                 problems.append(f"{name}: got {type(value).__name__}, which is no tensor")
-            elif tuple(array.shape) != targets[name].shape:
-                problems.append(f"{name}: got shape {tuple(array.shape)}, the module has {targets[name].shape}")
+            elif array.shape != targets[name].shape:
+                problems.append(f"{name}: got shape {array.shape}, the module has {targets[name].shape}")
             else:
                 arrays[name] = array
         if problems:

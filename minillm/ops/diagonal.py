@@ -97,7 +97,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     first, second = dim_of("diagonal", input.ndim, dim1), dim_of("diagonal", input.ndim, dim2)
     if first == second or input.ndim < 2:
         raise OperationError(
-            f"diagonal: got dims {dim1} and {dim2} of shape {tuple(input.shape)}; it needs two different ones"
+            f"diagonal: got dims {dim1} and {dim2} of shape {input.shape}; it needs two different ones"
         )
     return Diagonal.apply(input, offset, first, second)
 
@@ -114,7 +114,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
         tensor([2])
     """
     if input.ndim not in (1, 2):
-        raise OperationError(f"diag: got shape {tuple(input.shape)}; it needs a vector or a matrix")
+        raise OperationError(f"diag: got shape {input.shape}; it needs a vector or a matrix")
     if input.ndim == 2:
         return Diagonal.apply(input, diagonal, 0, 1)
     n = input.shape[0] + abs(diagonal)

@@ -47,7 +47,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
             elif size not in (1, sizes[name]):
                 raise OperationError(
                     f"einsum: got the sizes {sizes[name]} and {size} for {name!r} in {equation!r} with shapes "
-                    f"{[tuple(x.shape) for x in tensors]}; they need to be equal"
+                    f"{[x.shape for x in tensors]}; they need to be equal"
                 )
     names, result = _without_twins(inputs[0], tensors[0])
     names, result = _summed(names, result, "".join(inputs[1:]) + output)

@@ -34,12 +34,12 @@ def _checked(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
 def _along(name: str, input: Any, dim: int, index: Any, source: Any = None) -> tuple[Any, ...]:
     """Return the full index that takes ``index`` along ``dim`` and the same place elsewhere."""
     dim, array = _checked(name, input, dim, index)
-    shape, own = tuple(array.shape), tuple(input.shape)
+    shape, own = array.shape, input.shape
     if max(len(shape), 1) != max(len(own), 1):
         raise OperationError(
             f"{name}: got an index of shape {shape} for shape {own}; they need the same number of dimensions"
         )
-    for limit, but in ((own, dim), (shape if source is None else tuple(source.shape), -1)):
+    for limit, but in ((own, dim), (shape if source is None else source.shape, -1)):
         if array.size and any(n > m for d, (n, m) in enumerate(zip(shape, limit)) if d != but):  # noqa: B905
             raise OperationError(
                 f"{name}: got an index of shape {shape} for shape {limit}; it may not be larger"
@@ -87,8 +87,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     dim = dim_of("take_along_dim", input.ndim, dim)
     if input.ndim != indices.ndim:
         raise OperationError(
-            f"take_along_dim: got shapes {tuple(input.shape)} and {tuple(indices.shape)}; "
-            "they need the same number of dimensions"
+            f"take_along_dim: got shapes {input.shape} and {indices.shape}; they need the same number of dimensions"
         )
     one = [1 if d == dim else n for d, n in enumerate(input.shape)]
     other = [1 if d == dim else n for d, n in enumerate(indices.shape)]
@@ -152,9 +151,9 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     """
     dim, array = _vector("index_add", input, dim, index)
     needs = (*input.shape[:dim], array.shape[0], *input.shape[dim + 1 :]) if input.ndim else ()
-    if tuple(source.shape) != needs or source.dtype != input.dtype:
+    if source.shape != needs or source.dtype != input.dtype:
         raise OperationError(
-            f"index_add: got a source of {source.dtype} {tuple(source.shape)}; it needs {input.dtype} {needs}"
+            f"index_add: got a source of {source.dtype} {source.shape}; it needs {input.dtype} {needs}"
         )
     source = source if alpha == 1 else source * alpha
     return IndexPut.apply(input, source, (slice(None),) * dim + (array,), True) if input.ndim else input + source
@@ -164,5 +163,5 @@ def _vector(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
     """Return the dimension and the index, checked, as a vector."""
     dim, array = _checked(name, input, dim, index)
     if array.ndim > 1:
-        raise OperationError(f"{name}: got an index of shape {tuple(array.shape)}; it needs a vector")
+        raise OperationError(f"{name}: got an index of shape {array.shape}; it needs a vector")
     return dim, array.reshape(-1)

@@ -156,7 +156,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """
     _needs_mask("masked_fill", mask)
     if getattr(value, "ndim", 0):
-        raise OperationError(f"masked_fill: got a value of shape {tuple(value.shape)}; it needs a single number")
+        raise OperationError(f"masked_fill: got a value of shape {value.shape}; it needs a single number")
     value = cast(value, input.dtype) if hasattr(value, "dtype") else as_operand(value, input.dtype)
     return where(mask, value, input)
 

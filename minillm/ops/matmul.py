@@ -88,7 +88,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 def _needs_ndims(name: str, needs: str, *pairs: tuple[Any, int]) -> None:
     """Raise an error unless each tensor has its number of dimensions."""
     if any(x.ndim != ndim for x, ndim in pairs):
-        raise OperationError(f"{name}: got shapes {[tuple(x.shape) for x, _ in pairs]}; it needs {needs}")
+        raise OperationError(f"{name}: got shapes {[x.shape for x, _ in pairs]}; it needs {needs}")
 
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
@@ -168,7 +168,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha:
     total = product + input * beta if beta and fits else product  # a beta of 0 hides even NaN
     if not fits or total.shape != product.shape:
         raise OperationError(
-            f"addmm: got {input.dtype} {tuple(input.shape)} for a product of {product.dtype} "
-            f"{tuple(product.shape)}; it needs that dtype, and to broadcast to that shape"
+            f"addmm: got {input.dtype} {input.shape} for a product of {product.dtype} "
+            f"{product.shape}; it needs that dtype, and to broadcast to that shape"
         )
     return total

@@ -77,7 +77,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     present = [x for x in tensors if x.shape != (0,)] or tensors  # PyTorch lets empty vectors join
     ndims = {x.ndim for x in present}
     if len(ndims) > 1 or 0 in {x.ndim for x in tensors}:
-        shapes = [tuple(x.shape) for x in tensors]
+        shapes = [x.shape for x in tensors]
         raise OperationError(
             f"cat: got shapes {shapes}; it needs one number of dimensions, at least 1 (stack makes a new one)"
         )
@@ -100,7 +100,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                 [3, 4]])
     """
     tensors = list(tensors)
-    shapes = {tuple(x.shape) for x in tensors}
+    shapes = {x.shape for x in tensors}
     if len(shapes) != 1:
         raise OperationError(f"stack: got the shapes {sorted(shapes)}; it needs tensors of one shape")
     dim = dim_of("stack", tensors[0].ndim + 1, dim)

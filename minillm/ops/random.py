@@ -155,7 +155,7 @@ def multinomial(
     """
     if input.ndim not in (1, 2) or input.dtype.kind != "f" or num_samples < 1:
         raise OperationError(
-            f"multinomial: got {num_samples} samples of {input.dtype} {tuple(input.shape)}; it needs at least 1, "
+            f"multinomial: got {num_samples} samples of {input.dtype} {input.shape}; it needs at least 1, "
             "and floats in one or two dimensions"
         )
     weights = to_numpy(input.array).astype("float64")

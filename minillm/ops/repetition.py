@@ -21,7 +21,7 @@ class BroadcastTo(Function):
 
     @classmethod
     def explain(cls, x: Array, shape: tuple[int, ...]) -> str:
-        return f"shape {tuple(x.shape)} does not broadcast to {tuple(shape)}"
+        return f"shape {x.shape} does not broadcast to {tuple(shape)}"
 
     def forward(self, x: Array, shape: tuple[int, ...]) -> Array:
         return xp_of(x).broadcast_to(x, shape)
@@ -54,7 +54,7 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
     shape = sizes_of("expand", sizes)
     extra = len(shape) - input.ndim
     if extra < 0:
-        raise OperationError(f"expand: got {len(shape)} sizes for a tensor of shape {tuple(input.shape)}")
+        raise OperationError(f"expand: got {len(shape)} sizes for a tensor of shape {input.shape}")
     if any(n == -1 for n in shape[:extra]):
         raise OperationError(f"expand: -1 in {shape} stands for a new dimension, which has no size to keep")
     return broadcast_to(input, [input.shape[i - extra] if n == -1 else n for i, n in enumerate(shape)])
@@ -73,9 +73,9 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     extra = len(times) - input.ndim
     if extra < 0 or any(n < 0 for n in times):
         raise OperationError(
-            f"repeat: got {times} for shape {tuple(input.shape)}; it needs a number from 0 for each dimension"
+            f"repeat: got {times} for shape {input.shape}; it needs a number from 0 for each dimension"
         )
-    shape = (1,) * extra + tuple(input.shape)
+    shape = (1,) * extra + input.shape
     spread = reshape(input, [n for size in shape for n in (1, size)])
     spread = broadcast_to(spread, [n for pair in zip(times, shape, strict=True) for n in pair])
     return reshape(spread, [n * size for n, size in zip(times, shape, strict=True)])
@@ -149,7 +149,7 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     if indexing not in ("ij", "xy"):
         raise OperationError(f"meshgrid: got indexing={indexing!r}; it needs 'ij' or 'xy'")
     if not vectors or any(v.ndim > 1 for v in vectors):
-        raise OperationError(f"meshgrid: got shapes {[tuple(v.shape) for v in vectors]}; it needs vectors")
+        raise OperationError(f"meshgrid: got shapes {[v.shape for v in vectors]}; it needs vectors")
     if len({v.dtype for v in vectors}) > 1:
         raise OperationTypeError(f"meshgrid: got {[str(v.dtype) for v in vectors]}; it needs one dtype")
     shape = tuple(v.shape[0] if v.ndim else 1 for v in vectors)

@@ -121,7 +121,7 @@ def _extreme(name: str, method: str, input: Any, dim: Dims, keepdim: bool) -> An
 def _needs_elements(name: str, input: Any, dims: tuple[int, ...]) -> None:
     if not count(input.shape, dims):
         raise OperationIndexError(
-            f"{name}: got shape {tuple(input.shape)}; it needs an element in dimensions {dims} to choose from"
+            f"{name}: got shape {input.shape}; it needs an element in dimensions {dims} to choose from"
         )
 
 
@@ -326,9 +326,7 @@ def bincount(input: Tensor, weights: Any = None, minlength: int = 0) -> Tensor:
         tensor([1, 0, 2])
     """
     if input.ndim != 1 or input.dtype.kind not in "iu" or builtins.bool((input < 0).any()):
-        raise OperationError(
-            f"bincount: got {input.dtype} {tuple(input.shape)}; it needs a vector of integers, none negative"
-        )
+        raise OperationError(f"bincount: got {input.dtype} {input.shape}; it needs a vector of integers, none negative")
     if weights is not None and weights.shape != input.shape:
-        raise OperationError(f"bincount: got weights of shape {tuple(weights.shape)}; it needs {tuple(input.shape)}")
+        raise OperationError(f"bincount: got weights of shape {weights.shape}; it needs {input.shape}")
     return Bincount.apply(input, weights, minlength)

@@ -212,7 +212,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     """
     order = dims_of("permute", input.ndim, sizes_of("permute", dims))
     if len(order) != input.ndim:
-        raise OperationError(f"permute: got {len(order)} dims for shape {tuple(input.shape)}; it needs each once")
+        raise OperationError(f"permute: got {len(order)} dims for shape {input.shape}; it needs each once")
     return Permute.apply(input, order)
 
 
@@ -240,7 +240,7 @@ def t(input: Tensor) -> Tensor:
         (3, 2)
     """
     if input.ndim > 2:
-        raise OperationError(f"t: got shape {tuple(input.shape)}; it needs at most two dimensions")
+        raise OperationError(f"t: got shape {input.shape}; it needs at most two dimensions")
     return transpose(input, 0, 1) if input.ndim == 2 else input
 
 

@@ -262,7 +262,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         tensor([1.5000])
     """
     if not input.ndim or input.shape[dim] % 2:
-        raise OperationError(f"glu: got shape {tuple(input.shape)}; it needs an even size along dim {dim}, to halve it")
+        raise OperationError(f"glu: got shape {input.shape}; it needs an even size along dim {dim}, to halve it")
     a, b = ops.chunk(input, 2, dim)
     return a * ops.sigmoid(b)
 

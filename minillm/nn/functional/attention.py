@@ -154,8 +154,8 @@ def _check(query: Any, key: Any, value: Any, mask: Any, is_causal: bool, enable_
     """Return the leading dimensions that query, key and value broadcast to, or say what does not fit."""
 
     def refuse(needs: str) -> OperationError:
-        shapes = " and ".join(str(tuple(x.shape)) for x in (query, key, value))
-        extra = "" if mask is None else f" with a mask of shape {tuple(mask.shape)}"
+        shapes = " and ".join(str(x.shape) for x in (query, key, value))
+        extra = "" if mask is None else f" with a mask of shape {mask.shape}"
         return OperationError(f"scaled_dot_product_attention: got shapes {shapes}{extra}; {needs}")
 
     dtype = query.dtype

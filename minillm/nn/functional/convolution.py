@@ -85,12 +85,12 @@ def _convolution(
     dilations = sizes_of(name, "dilation", dilation, n, 1)
     if weight.ndim != n + 2 or groups < 1 or weight.shape[0] % groups or x.shape[1] != weight.shape[1] * groups:
         raise OperationError(
-            f"{name}: got an input of shape {tuple(input.shape)}, a weight of shape {tuple(weight.shape)} and "
+            f"{name}: got an input of shape {input.shape}, a weight of shape {weight.shape} and "
             f"groups={groups}; the weight needs shape (C_out, C_in / groups, {n} kernel sizes) with the input's C_in, "
             "and groups needs to divide both numbers of channels"
         )
-    if bias is not None and tuple(bias.shape) != (weight.shape[0],):
-        raise OperationError(f"{name}: got a bias of shape {tuple(bias.shape)}; it needs ({weight.shape[0]},)")
+    if bias is not None and bias.shape != (weight.shape[0],):
+        raise OperationError(f"{name}: got a bias of shape {bias.shape}; it needs ({weight.shape[0]},)")
     kernel = tuple(weight.shape[2:])
     widths = paddings_of(name, padding, kernel, strides, dilations, n)
     x = pad(x, widths) if any(widths) else x

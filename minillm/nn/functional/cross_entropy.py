@@ -111,7 +111,7 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise OperationError(f"cross_entropy: got label_smoothing={label_smoothing}; it needs to lie in [0, 1]")
     logits, dim = classes_last("cross_entropy", input, weight)
-    if target.dtype.kind == "f" and tuple(target.shape) == tuple(input.shape):
+    if target.dtype.kind == "f" and target.shape == input.shape:
         return _cross_entropy_of_probabilities(logits, target, weight, dim, reduction, label_smoothing)
     check_classes("cross_entropy", input, target, dim, ignore_index)
     rows = target if target.ndim == 1 else ops.reshape(target, (-1,))
@@ -142,9 +142,9 @@ def classes_last(name: str, input: Any, weight: Any) -> tuple[Any, int]:
         raise OperationTypeError(f"{name}: got an input of {input.dtype}; it needs floats")
     dim = 0 if input.ndim == 1 else 1
     num_classes = input.shape[dim]
-    if weight is not None and tuple(weight.shape) != (num_classes,):
+    if weight is not None and weight.shape != (num_classes,):
         raise OperationError(
-            f"{name}: got a weight of shape {tuple(weight.shape)} for {num_classes} classes; it needs ({num_classes},)"
+            f"{name}: got a weight of shape {weight.shape} for {num_classes} classes; it needs ({num_classes},)"
         )
     if weight is not None and weight.dtype != input.dtype:
         raise OperationTypeError(f"{name}: got a weight of {weight.dtype} for an input of {input.dtype}")
@@ -159,15 +159,15 @@ def classes_last(name: str, input: Any, weight: Any) -> tuple[Any, int]:
 def check_classes(name: str, input: Any, target: Any, dim: int, ignore_index: int) -> None:
     """Raise an error unless the target holds a class number for each place of the input."""
     needs = tuple(n for d, n in enumerate(input.shape) if d != dim)
-    if tuple(target.shape) != needs:
+    if target.shape != needs:
         raise OperationError(
-            f"{name}: got a target of shape {tuple(target.shape)} for an input of shape {tuple(input.shape)}; "
+            f"{name}: got a target of shape {target.shape} for an input of shape {input.shape}; "
             f"class numbers need shape {needs}"
         )
     if target.dtype != int64 and target.dtype != uint8:
         raise OperationTypeError(
             f"{name}: got a target of {target.dtype}; class numbers need int64, as from target.long(); "
-            f"probabilities need floats of the input's shape, {tuple(input.shape)}"
+            f"probabilities need floats of the input's shape, {input.shape}"
         )
     array = target.array
     if not array.size or (int(array.min()) >= 0 and int(array.max()) < input.shape[dim]):

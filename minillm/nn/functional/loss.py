@@ -367,8 +367,8 @@ def cosine_embedding_loss(
     check_reduction("cosine_embedding_loss", reduction)
     if target.ndim > 1 or input1.ndim != target.ndim + 1 or input2.ndim != target.ndim + 1:
         raise OperationError(
-            f"cosine_embedding_loss: got shapes {tuple(input1.shape)} and {tuple(input2.shape)} and a target of "
-            f"shape {tuple(target.shape)}; it needs (N, D), (N, D) and (N,), or (D,), (D,) and a number"
+            f"cosine_embedding_loss: got shapes {input1.shape} and {input2.shape} and a target of "
+            f"shape {target.shape}; it needs (N, D), (N, D) and (N,), or (D,), (D,) and a number"
         )
     eps = 1e-12  # PyTorch's, under the root
     dot = (input1 * input2).sum(-1)

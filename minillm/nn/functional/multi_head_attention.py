@@ -162,7 +162,7 @@ def _static(name: str, given: Any, N: int, H: int, D: int) -> Any:
     """Return a key or value that is given in heads, as (N, H, S, D)."""
     if given.ndim != 3 or given.shape[0] != N * H or given.shape[2] != D:
         raise OperationError(
-            f"multi_head_attention: got {name} of shape {tuple(given.shape)}; it needs ({N * H}, length, {D}): "
+            f"multi_head_attention: got {name} of shape {given.shape}; it needs ({N * H}, length, {D}): "
             "batch times heads, and the size of a head"
         )
     return given.reshape(N, H, given.shape[1], D)
@@ -223,7 +223,7 @@ def _check(
     query: Any, key: Any, value: Any, padding: Any, mask: Any, embed_dim: int, num_heads: int, batch_first: bool
 ) -> None:
     """Raise an error where shapes or dtypes do not fit."""
-    shapes = " and ".join(str(tuple(x.shape)) for x in (query, key, value))
+    shapes = " and ".join(str(x.shape) for x in (query, key, value))
     got = f"multi_head_attention: got query, key and value of shapes {shapes}"
     if query.ndim not in (2, 3) or key.ndim != query.ndim or value.ndim != query.ndim:
         layout = "(batch, length, features)" if batch_first else "(length, batch, features)"
@@ -254,8 +254,8 @@ def _check_mask(name: str, mask: Any, shapes: list[tuple[int, ...]], meaning: st
         raise OperationTypeError(
             f"multi_head_attention: got {mask.dtype} for {name}; it needs booleans (True: left out) or floats"
         )
-    if tuple(mask.shape) not in shapes:
+    if mask.shape not in shapes:
         raise OperationError(
-            f"multi_head_attention: got {name} of shape {tuple(mask.shape)}; it needs "
+            f"multi_head_attention: got {name} of shape {mask.shape}; it needs "
             f"{' or '.join(map(str, shapes))}: {meaning}"
         )

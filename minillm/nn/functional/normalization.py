@@ -103,13 +103,13 @@ def _check_normalized(name: str, input: Any, normalized_shape: Sequence[int], **
         raise OperationError(f"{name}: got an empty normalized_shape; it needs at least one dimension")
     if tuple(input.shape[-len(wanted) :]) != wanted:
         raise OperationError(
-            f"{name}: got an input of shape {tuple(input.shape)}; with normalized_shape={list(wanted)} its "
+            f"{name}: got an input of shape {input.shape}; with normalized_shape={list(wanted)} its "
             f"last dimensions need to be {wanted}"
         )
     for vector_name, vector in vectors.items():
-        if vector is not None and tuple(vector.shape) != wanted:
+        if vector is not None and vector.shape != wanted:
             raise OperationError(
-                f"{name}: got a {vector_name} of shape {tuple(vector.shape)}; it needs normalized_shape, {wanted}"
+                f"{name}: got a {vector_name} of shape {vector.shape}; it needs normalized_shape, {wanted}"
             )
         if vector is not None and vector.dtype != input.dtype:
             raise OperationError(
@@ -201,7 +201,7 @@ def batch_norm(
         raise OperationError(f"batch_norm: got shape {input.shape}; it needs (N, C) or (N, C, ...)")
     channels = input.shape[1]
     for name, vector in (("mean", running_mean), ("variance", running_var), ("weight", weight), ("bias", bias)):
-        if vector is not None and tuple(vector.shape) != (channels,):
+        if vector is not None and vector.shape != (channels,):
             raise OperationError(
                 f"batch_norm: got an input of shape {input.shape} and a {name} of shape {vector.shape}; "
                 f"it needs ({channels},), one value for each channel"

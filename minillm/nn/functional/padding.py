@@ -49,7 +49,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     """
     if len(pad) % 2 or len(pad) > 2 * input.ndim:
         raise OperationError(
-            f"pad: got {len(pad)} widths for shape {tuple(input.shape)}; it needs two for each dimension that "
+            f"pad: got {len(pad)} widths for shape {input.shape}; it needs two for each dimension that "
             "is padded, from the last one on"
         )
     widths = [(0, 0)] * (input.ndim - len(pad) // 2) + [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)]

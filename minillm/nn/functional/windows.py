@@ -30,9 +30,7 @@ def with_batch(name: str, input: Any, n: int) -> tuple[Any, bool]:
     """Return the input as (N, C, d1, ..., dn), and whether N had to be added."""
     if input.ndim not in (n + 1, n + 2):
         places = "L" if n == 1 else "H, W"
-        raise OperationError(
-            f"{name}: got an input of shape {tuple(input.shape)}; it needs (N, C, {places}) or (C, {places})"
-        )
+        raise OperationError(f"{name}: got an input of shape {input.shape}; it needs (N, C, {places}) or (C, {places})")
     return (input, False) if input.ndim == n + 2 else (ops.unsqueeze(input, 0), True)
 
 

@@ -48,10 +48,8 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
         raise TypeError(f"expected a Tensor, but got: {type(vec).__name__}")
     parameters = list(parameters)
     total = sum(parameter.numel() for parameter in parameters)
-    if tuple(vec.shape) != (total,):
-        raise ValueError(
-            f"vector_to_parameters: got a tensor of shape {tuple(vec.shape)}; the parameters need ({total},)"
-        )
+    if vec.shape != (total,):
+        raise ValueError(f"vector_to_parameters: got a tensor of shape {vec.shape}; the parameters need ({total},)")
     start = 0
     for parameter in parameters:
         stop = start + parameter.numel()
