@@ -70,9 +70,7 @@ class MultiheadAttention(Module):
         self.vdim = embed_dim if vdim is None else vdim
         self.num_heads = num_heads
         self.head_dim = embed_dim // num_heads
-        self.dropout = dropout
-        self.batch_first = batch_first
-        self.add_zero_attn = add_zero_attn
+        self.dropout, self.batch_first, self.add_zero_attn = dropout, batch_first, add_zero_attn
         joint = self.kdim == self.vdim == embed_dim
         sizes: dict[str, tuple[int, ...] | None] = {
             "q_proj_weight": None if joint else (embed_dim, embed_dim),

@@ -35,14 +35,12 @@ class _Convolution(Module):
         if padding_mode not in PADDING_MODES:
             known = ", ".join(PADDING_MODES)
             raise OperationError(f"{name}: got padding_mode={padding_mode!r}; it needs one of {known}")
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+        self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = sizes_of(name, "kernel_size", kernel_size, n, 1)
         self.stride = sizes_of(name, "stride", stride, n, 1)
         self.dilation = sizes_of(name, "dilation", dilation, n, 1)
         self.padding = padding if isinstance(padding, str) else sizes_of(name, "padding", padding, n, 0)
-        self.groups = groups
-        self.padding_mode = padding_mode
+        self.groups, self.padding_mode = groups, padding_mode
         self._paddings = paddings_of(name, padding, self.kernel_size, self.stride, self.dilation, n)
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         self.weight = Parameter(empty(shape, device=device, dtype=dtype))

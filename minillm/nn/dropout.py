@@ -26,8 +26,7 @@ class Dropout(Module):
         if not 0 <= p <= 1:
             raise OperationError(f"Dropout: got p={p}; a probability needs to lie between 0 and 1")
         super().__init__()
-        self.p = p
-        self.inplace = inplace
+        self.p, self.inplace = p, inplace
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout(input, self.p, self.training, self.inplace)

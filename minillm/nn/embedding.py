@@ -58,12 +58,9 @@ class Embedding(Module):
         if sparse:
             raise OperationError("Embedding: got sparse=True, but gradients are whole tables here; leave sparse=False")
         super().__init__()
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
-        self.max_norm = max_norm
-        self.norm_type = norm_type
-        self.scale_grad_by_freq = scale_grad_by_freq
+        self.max_norm, self.norm_type, self.scale_grad_by_freq = max_norm, norm_type, scale_grad_by_freq
         self.sparse = sparse
         if _weight is None:
             table = empty(num_embeddings, embedding_dim, device=device, dtype=dtype)

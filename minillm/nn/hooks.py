@@ -104,9 +104,7 @@ class BackwardWatch:
     """
 
     def __init__(self, module: Any, before: Sequence[Any], after: Sequence[Any]) -> None:
-        self.module = module
-        self.before = before
-        self.after = after
+        self.module, self.before, self.after = module, before, after
         self.grad_output: tuple[Any, ...] | None = None  # between the two nodes
         self.num_inputs = 0
         self.places: list[int] = []  # which of the inputs have gradients

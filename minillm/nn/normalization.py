@@ -46,8 +46,7 @@ class LayerNorm(Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.normalized_shape = _sizes(normalized_shape)
-        self.eps = eps
-        self.elementwise_affine = elementwise_affine
+        self.eps, self.elementwise_affine = eps, elementwise_affine
         for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
             self.register_parameter(
                 name, Parameter(empty(self.normalized_shape, device=device, dtype=dtype)) if wanted else None
@@ -92,8 +91,7 @@ class RMSNorm(Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.normalized_shape = _sizes(normalized_shape)
-        self.eps = eps
-        self.elementwise_affine = elementwise_affine
+        self.eps, self.elementwise_affine = eps, elementwise_affine
         scale = Parameter(empty(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None
         self.register_parameter("weight", scale)
         self.reset_parameters()
@@ -145,11 +143,8 @@ class BatchNorm1d(Module):
         track_running_stats: bool = True, device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.num_features = num_features
-        self.eps = eps
-        self.momentum = momentum
-        self.affine = affine
-        self.track_running_stats = track_running_stats
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
         kind = {"device": device, "dtype": dtype}
         self.register_parameter("weight", Parameter(ones(num_features, **kind)) if affine else None)
         self.register_parameter("bias", Parameter(zeros(num_features, **kind)) if affine else None)

@@ -70,15 +70,10 @@ class RNNBase(Module):
         if mode not in GATES:
             raise OperationError(f"{self._name()}: got mode {mode!r}; it needs one of {', '.join(GATES)}")
         self._check_settings(input_size, hidden_size, num_layers, bias, batch_first, dropout, proj_size)
-        self.mode = mode
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.bias = bias
-        self.batch_first = batch_first
+        self.mode, self.input_size, self.hidden_size = mode, input_size, hidden_size
+        self.num_layers, self.bias, self.batch_first = num_layers, bias, batch_first
         self.dropout = float(dropout)
-        self.bidirectional = bidirectional
-        self.proj_size = proj_size
+        self.bidirectional, self.proj_size = bidirectional, proj_size
 
         rows, features = GATES[mode] * hidden_size, proj_size or hidden_size
         directions = 2 if bidirectional else 1

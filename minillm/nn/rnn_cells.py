@@ -35,9 +35,7 @@ class RNNCellBase(Module):
         for what, size in {"input_size": input_size, "hidden_size": hidden_size}.items():
             if size < 1:
                 raise OperationError(f"{type(self).__name__}: got {what}={size}; it needs to be 1 at least")
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.bias = bias
+        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         rows = num_chunks * hidden_size
         self.weight_ih = Parameter(ops.empty(rows, input_size, dtype=dtype, device=device))
         self.weight_hh = Parameter(ops.empty(rows, hidden_size, dtype=dtype, device=device))
