@@ -75,12 +75,13 @@ class Products:
                 np.matmul(a, b, out=out)
 
 
-def reading(num_bytes: int, times: int) -> Callable[[], Any]:
-    """Return what reads so many bytes of memory so many times, as fast as BLAS does (the dot product of a row)."""
-    row = np.ones(num_bytes // 4, np.float32)
+def reading(rows: int, width: int, times: int) -> Callable[[], Any]:
+    """Return what reads a matrix from memory so many times, as fast as BLAS does: its product with a vector."""
+    matrix, vector = np.ones((rows, width), np.float32), np.ones(width, np.float32)
+    out = np.empty(rows, np.float32)
 
     def read() -> None:
         for _ in range(times):
-            np.dot(row, row)
+            np.matmul(matrix, vector, out=out)
 
     return read

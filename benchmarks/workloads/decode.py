@@ -102,5 +102,4 @@ class Decode(Workload):
         return said
 
     def floor(self) -> Callable[[], Any]:
-        inner = 12 * self.width**2 * self.layers
-        return reading(4 * (inner + self.vocab_size * self.width), self.per)
+        return reading(12 * self.width * self.layers + self.vocab_size, self.width, self.per)
