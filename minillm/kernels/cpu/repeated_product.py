@@ -3,10 +3,10 @@
 A few rows are too little work for BLAS to hide how it reads the matrix. Two forms were measured (OpenBLAS
 0.3.31, AVX-512, one thread; with two the picture is the same), each with adding y to other rows:
 
-    y = x W,  W in order      the faster one while W is small, up to 1 MB;
-    y^T = W^T x^T             for a larger W: with 512 x 2048, 16 rows take 0.75 of the time of the first
-                              form and 32 rows about the same, with 2048 x 512 0.69 and 0.75; from 128
-                              rows on it does not pay.
+    y = x W,  W in order      the faster one while W is small, up to 1 MB, or wide: with 512 x 2048, 16 and 32
+                              rows take 0.97 and 0.94 of the time of the second form;
+    y^T = W^T x^T             for a large W that is narrow: with 2048 x 512, 16 and 32 rows take 0.79 and 0.78
+                              of the time of the first form; from 128 rows on it does not pay.
 """
 
 from __future__ import annotations
@@ -28,14 +28,12 @@ class RepeatedProduct:
     def __init__(self, weight: Array, rows: int, times: int) -> None:
         xp = xp_of(weight)
         self.matmul = xp.matmul
-        self.swapped = 1 < rows <= 64 and weight.size > LARGE
+        self.swapped = 1 < rows <= 64 and weight.size > LARGE and weight.shape[0] > weight.shape[1]
         if self.swapped:
             self.weight = weight.T
             self.buffer = xp.empty((weight.shape[1], rows), weight.dtype)
             return
-        if rows > 1 and times >= 8 and not weight.flags.c_contiguous:
-            weight = in_order(weight)
-        self.weight = weight
+        self.weight = ordered(weight, rows, times)
         self.buffer = xp.empty((rows, weight.shape[1]), weight.dtype)
 
     def __call__(self, x: Array) -> Array:
@@ -50,6 +48,12 @@ class RepeatedProduct:
             out[...] = self(x)
         else:
             self.matmul(x, self.weight, out=out)
+
+
+def ordered(weight: Array, rows: int, times: int) -> Array:
+    """Return W, in order where that pays: threads that each multiply with it then share one copy."""
+    wide = weight.size <= LARGE or weight.shape[0] <= weight.shape[1]
+    return in_order(weight) if wide and rows > 1 and times >= 8 and not weight.flags.c_contiguous else weight
 
 
 def in_order(matrix: Array) -> Array:

@@ -12,12 +12,54 @@ from typing import Any
 
 from minillm.backend import Array, xp_of
 from minillm.kernels.cpu.half_precision import in_float32
-from minillm.kernels.cpu.repeated_product import RepeatedProduct
+from minillm.kernels.cpu.repeated_product import RepeatedProduct, ordered
 from minillm.kernels.cpu.rows import column_sums
-from minillm.kernels.cpu.steps import steps_of
+from minillm.kernels.cpu.steps import in_batches, steps_of
 
 
-@in_float32
+class Cell:
+    """What a step does to its rows between the products, in passes over arrays.
+
+    Args:
+        like: an array of the dtype, on the device.
+        rows: the most rows of a step.
+        size: of the state, H.
+        bias: (H,) or None.
+        nonlinearity: "tanh" or "relu".
+    """
+
+    def __init__(self, like: Array, rows: int, size: int, bias: Array | None, nonlinearity: str) -> None:
+        self.tanh = nonlinearity == "tanh"
+        self.bias = None
+        if bias is not None:  # for every row: half the time of a vector that is broadcast
+            self.bias = xp_of(like).empty((rows, size), like.dtype)
+            self.bias[...] = bias
+
+    def forward(self, h: Array, added: Array) -> None:
+        """Add ``added`` to the input's product in ``h`` and apply the nonlinearity."""
+        h += added
+        if self.bias is not None:
+            h += self.bias[: len(h)]
+        if self.tanh:
+            xp_of(h).tanh(h, out=h)
+        else:
+            xp_of(h).maximum(h, 0, out=h)
+
+    def prepare(self, h: Array, dsum: Array) -> None:
+        """Write the derivative of the nonlinearity in some steps."""
+        xp = xp_of(h)
+        if self.tanh:
+            xp.multiply(h, h, out=dsum)
+            xp.subtract(1, dsum, out=dsum)
+        else:
+            xp.sign(h, out=dsum)
+
+    def backward(self, h: Array, dy: Array, dh: Array, dsum: Array) -> None:
+        """Add ``dy`` to dh, and make the derivative of a step into the gradient before the nonlinearity."""
+        dh += dy
+        dsum *= dh
+
+
 def rnn_forward(
     x: Array,
     h0: Array,
@@ -42,30 +84,43 @@ def rnn_forward(
         batch_sizes: see :class:`~minillm.kernels.cpu.steps.Steps`.
         reverse: walk from the end.
     """
-    xp = xp_of(x)
-    steps = steps_of(batch_sizes, reverse)
-    hs = steps.buffer(h0)
-    hs_after = steps.outputs(hs)
-    xp.matmul(x, w_ih.T, out=hs_after)
-    recurrent = RepeatedProduct(w_hh.T, steps.batch, len(steps.walk))
-    bias = None
-    if b_ih is not None and b_hh is not None:  # for every row: half the time of a vector that is broadcast
-        bias = xp.empty(h0.shape, x.dtype)
-        bias[...] = b_ih + b_hh
-
-    for step in steps.walk:
-        h = hs_after[step.rows]
-        h += recurrent(steps.before(hs, step))
-        if bias is not None:
-            h += bias[: step.size]
-        if nonlinearity == "tanh":
-            xp.tanh(h, out=h)
-        else:
-            xp.maximum(h, 0, out=h)
-    return hs_after, steps.final(hs), (hs,)
+    return forward(x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity, batch_sizes, reverse, Cell)
 
 
 @in_float32
+def forward(
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None,
+    b_hh: Array | None,
+    nonlinearity: str,
+    batch_sizes: tuple[int, ...],
+    reverse: bool,
+    cell_class: Any,
+) -> tuple[Any, ...]:
+    """Do what :func:`rnn_forward` does, with any kind of :class:`Cell`."""
+    xp = xp_of(x)
+    steps = steps_of(batch_sizes, reverse)
+    size, count = h0.shape[1], len(batch_sizes)
+    hs = steps.buffer(h0)
+    hs_after = steps.outputs(hs)
+    xp.matmul(x, w_ih.T, out=hs_after)
+    weight = ordered(w_hh.T, steps.batch, count)
+    bias = b_ih + b_hh if b_ih is not None and b_hh is not None else None
+
+    def walk(part: slice) -> None:
+        batch = part.stop - part.start
+        cell = cell_class(x, batch, size, bias, nonlinearity)
+        recurrent = RepeatedProduct(weight, batch, count)
+        for step in steps.part(part):
+            cell.forward(hs_after[step.rows], recurrent(steps.before(hs, step)))
+
+    in_batches(walk, steps, w_hh)
+    return hs_after, steps.final(hs), (hs,)
+
+
 def rnn_backward(
     dy: Array,
     dh_n: Array,
@@ -79,27 +134,46 @@ def rnn_backward(
     needs: tuple[bool, ...],
 ) -> tuple[Any, ...]:
     """Return the gradients of x, h0, w_ih, w_hh, b_ih and b_hh, None where not needed."""
+    return backward(dy, dh_n, x, w_ih, w_hh, saved, nonlinearity, batch_sizes, reverse, needs, Cell)
+
+
+@in_float32
+def backward(
+    dy: Array,
+    dh_n: Array,
+    x: Array,
+    w_ih: Array,
+    w_hh: Array,
+    saved: tuple[Array, ...],
+    nonlinearity: str,
+    batch_sizes: tuple[int, ...],
+    reverse: bool,
+    needs: tuple[bool, ...],
+    cell_class: Any,
+) -> tuple[Any, ...]:
+    """Do what :func:`rnn_backward` does, with any kind of :class:`Cell`."""
     xp = xp_of(x)
     steps = steps_of(batch_sizes, reverse)
     (hs,) = saved
+    size, count = hs.shape[1], len(batch_sizes)
     hs_after = steps.outputs(hs)
     dsums = xp.empty(hs_after.shape, x.dtype)  # gradient of what the nonlinearity is applied to
     dh = dh_n.copy()
-    recurrent = RepeatedProduct(w_hh, steps.batch, len(steps.walk))
+    weight = ordered(w_hh, steps.batch, count)
 
-    for tile in reversed(steps.tiles(hs.shape[1])):
-        h, derivative = hs_after[tile.rows], dsums[tile.rows]
-        if nonlinearity == "tanh":
-            xp.multiply(h, h, out=derivative)
-            xp.subtract(1, derivative, out=derivative)
-        else:
-            xp.sign(h, out=derivative)
-        for step in reversed(tile.steps):
-            dsum, dh_now = dsums[step.rows], dh[: step.size]
-            dh_now += dy[step.rows]
-            dsum *= dh_now
-            recurrent.write(dsum, dh_now)
+    def walk(part: slice) -> None:
+        dh_part = dh[part]
+        cell = cell_class(x, len(dh_part), size, None, nonlinearity)
+        recurrent = RepeatedProduct(weight, len(dh_part), count)
+        for tile in reversed(steps.tiles(size, part)):
+            cell.prepare(hs_after[tile.rows], dsums[tile.rows])
+            for step in reversed(tile.steps):
+                rows, dh_now = step.rows, dh_part[: step.size]
+                dsum = dsums[rows]
+                cell.backward(hs_after[rows], dy[rows], dh_now, dsum)
+                recurrent.write(dsum, dh_now)
 
+    in_batches(walk, steps, w_hh)
     db = column_sums(dsums) if needs[4] or needs[5] else None
     return (
         xp.matmul(dsums, w_ih) if needs[0] else None,
