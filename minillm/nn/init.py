@@ -13,16 +13,15 @@ import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minillm.autograd import no_grad
 from minillm.autograd.errors import OperationError
+from minillm.autograd.function import wrap
 from minillm.backend import Generator, default_generator, to_device
-
-if TYPE_CHECKING:
-    from minillm.ops import Tensor
+from minillm.ops import Tensor
 
 
 class _Switch(threading.local):
@@ -312,6 +311,4 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
 
 def _write(tensor: Any, values: Any) -> Any:
     """Write an array of the host into a tensor."""
-    from minillm.autograd.function import wrap
-
     return tensor.copy_(wrap(to_device(values.astype(tensor.dtype), tensor.device)))

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minillm import ops
 from minillm.autograd.errors import OperationError
 from minillm.autograd.function import Function
 from minillm.backend import Array, xp_of
 from minillm.kernels import kernels_of
+from minillm.ops import Tensor
 from minillm.ops.promotion import floating, quiet
-
-if TYPE_CHECKING:
-    from minillm.ops import Tensor
-
 
 # -- fused ------------------------------------------------------------------------------------------
 

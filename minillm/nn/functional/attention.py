@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +19,7 @@ from minillm.autograd.errors import OperationError, OperationTypeError
 from minillm.autograd.function import Function
 from minillm.backend import Array, default_generator
 from minillm.kernels import kernels_of
-
-if TYPE_CHECKING:
-    from minillm.ops import Tensor
+from minillm.ops import Tensor
 
 
 def attention_weights(query: Any, key: Any, mask: Any, is_causal: bool, scale: float) -> Any:

@@ -9,15 +9,13 @@ Chellapilla, Puri and Simard, 2006), so it is one product.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minillm import ops
 from minillm.autograd.errors import OperationError
 from minillm.nn.functional.padding import pad
 from minillm.nn.functional.windows import Sizes, sizes_of, windows, with_batch
-
-if TYPE_CHECKING:
-    from minillm.ops import Tensor
+from minillm.ops import Tensor
 
 
 def conv1d(

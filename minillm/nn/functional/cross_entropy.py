@@ -8,7 +8,7 @@ With smoothed labels, the target is y with 1 - label_smoothing and any class wit
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +18,8 @@ from minillm.autograd.function import Function
 from minillm.backend import Array, int64, uint8, xp_of
 from minillm.kernels import kernels_of
 from minillm.nn.functional.loss import check_old_names, check_reduction, reduced
+from minillm.ops import Tensor
 from minillm.ops.promotion import quiet
-
-if TYPE_CHECKING:
-    from minillm.ops import Tensor
 
 
 def cross_entropy_composite(

@@ -7,15 +7,13 @@ Source: Srivastava et al., "Dropout: a simple way to prevent neural networks fro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minillm.autograd.errors import OperationError
 from minillm.autograd.function import Function
 from minillm.backend import Array, default_generator, device_of
 from minillm.kernels import kernels_of
-
-if TYPE_CHECKING:
-    from minillm.ops import Tensor
+from minillm.ops import Tensor
 
 
 class Dropout(Function):

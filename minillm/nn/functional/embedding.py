@@ -5,7 +5,7 @@ y = W[i];  dW[i] = the sum of dy over the places where i stood.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minillm import ops
 from minillm.autograd import no_grad
@@ -13,9 +13,7 @@ from minillm.autograd.errors import OperationError, OperationIndexError, Operati
 from minillm.autograd.function import Function, wrap
 from minillm.backend import Array, xp_of
 from minillm.kernels import kernels_of
-
-if TYPE_CHECKING:
-    from minillm.ops import Tensor
+from minillm.ops import Tensor
 
 
 def embedding_composite(indices: Any, weight: Any, padding_idx: int | None, scale_by_freq: bool) -> Any:

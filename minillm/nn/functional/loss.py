@@ -7,7 +7,7 @@ class numbers stand in ``cross_entropy.py``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +16,8 @@ from minillm.autograd.errors import OperationError
 from minillm.autograd.function import Function
 from minillm.backend import Array, xp_of
 from minillm.nn.functional.activation import logsigmoid
+from minillm.ops import Tensor
 from minillm.ops.promotion import quiet
-
-if TYPE_CHECKING:
-    from minillm.ops import Tensor
 
 
 def reduced(losses: Any, reduction: str) -> Any:

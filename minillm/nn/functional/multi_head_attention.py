@@ -8,7 +8,7 @@ Source: Vaswani et al., "Attention is all you need", 2017, arXiv:1706.03762, sec
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minillm import ops
 from minillm.autograd.errors import OperationError, OperationTypeError
@@ -17,9 +17,7 @@ from minillm.backend import Array
 from minillm.nn.functional.attention import attention_weights, scaled_dot_product_attention
 from minillm.nn.functional.dropout import dropout
 from minillm.nn.functional.linear import linear
-
-if TYPE_CHECKING:
-    from minillm.ops import Tensor
+from minillm.ops import Tensor
 
 
 class SplitHeads(Function):

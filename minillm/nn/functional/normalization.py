@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +18,7 @@ from minillm.autograd.errors import OperationError
 from minillm.autograd.function import Function
 from minillm.backend import Array
 from minillm.kernels import kernels_of
-
-if TYPE_CHECKING:
-    from minillm.ops import Tensor
+from minillm.ops import Tensor
 
 
 def layer_norm_composite(x: Any, weight: Any, bias: Any, ndim: int, eps: float) -> Any:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minillm import ops
 from minillm.autograd.errors import OperationError
 from minillm.autograd.function import Function, wrap
 from minillm.backend import Array, xp_of
-
-if TYPE_CHECKING:
-    from minillm.ops import Tensor
+from minillm.ops import Tensor
 
 
 class Pad(Function):

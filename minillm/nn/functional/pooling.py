@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +11,7 @@ from minillm import ops
 from minillm.autograd.errors import OperationError
 from minillm.nn.functional.padding import pad
 from minillm.nn.functional.windows import Sizes, num_windows, sizes_of, windows, with_batch
-
-if TYPE_CHECKING:
-    from minillm.ops import Tensor
+from minillm.ops import Tensor
 
 
 def max_pool1d(
