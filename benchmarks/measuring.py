@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.memory import peak_in_process
 from benchmarks.timing import Times, in_turn, seconds_text
-from benchmarks.workload import BASE, Contestant, Workload
+from benchmarks.workload import BASE, Contestant, Workload, target_of
 
 FLOOR = "floor"
 PAUSE = 0.05  # seconds; OpenBLAS's threads spin for half of that
@@ -143,7 +143,7 @@ def summary(key: str, result: dict[str, Any]) -> str:
     for name, found in result["contestants"].items():
         if name == BASE:
             continue
-        target = result["targets"].get(name)
+        target = target_of(result["targets"], name)
         wanted = f" (wanted {target:.2f})" if target is not None else ""
         parts.append(f"{name} {found['median_ratio']:.2f}{wanted}")
     base = seconds_text(result["contestants"][BASE]["median_seconds"])

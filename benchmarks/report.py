@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.workload import BASE
+from benchmarks.workload import BASE, target_of
 
 COLORS = {
     "torch": "#9a9a9a",
@@ -14,6 +14,8 @@ COLORS = {
     "torch, compiled": "#dcdcdc",
     "minillm numpy": "#4c78a8",
     "minillm numba": "#f58518",
+    "minillm numpy, split": "#7fa7d1",
+    "minillm numba, split": "#ffb066",
 }
 FLOOR = "floor"
 
@@ -51,8 +53,9 @@ def draw(results: dict[str, Any], path: str) -> None:
             y, ratio = row + (i - (len(here) - 1) / 2) * height, found[name]["median_ratio"]
             axes.barh(y, ratio, height * 0.92, color=color_of(name))
             axes.text(ratio + 0.01, y, f"{ratio:.2f}", va="center", fontsize=8)
-            if name in result["targets"]:
-                axes.plot(result["targets"][name], y, "D", color="black", markersize=4)
+            target = target_of(result["targets"], name)
+            if target is not None:
+                axes.plot(target, y, "D", color="black", markersize=4)
         if FLOOR in found:
             floor = found[FLOOR]["median_ratio"]
             axes.plot([floor] * 2, [row - 0.46, row + 0.46], color="#54a24b", linewidth=2.5)

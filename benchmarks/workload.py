@@ -7,7 +7,7 @@ A contestant is named after its library and how that runs:
     torch, compiled             by torch.compile
     minillm numpy               minillm with its NumPy kernels
     minillm numba               minillm with its compiled kernels
-    minillm numpy, split        with the batch split over threads; so for numba
+    minillm numpy, split        with the batch split over threads (training.BatchSplit); so for numba
 """
 
 from __future__ import annotations
@@ -42,39 +42,59 @@ class Contestant:
     prepare: Callable[[], Any] = lambda: None
 
 
-@dataclasses.dataclass
 class Training(Contestant):
     """A training loop as a user writes it; the libraries differ in the import alone.
 
-    Attributes:
+    Args:
         model: the module that learns.
-        loss: returns the loss of the batch.
+        loss: takes what the model reads and what it should predict, and returns the loss.
+        batch: both.
         optimizer: of its parameters.
+        prepare: see :class:`Contestant`.
     """
 
-    run: Callable[[], Any] = dataclasses.field(init=False)
-    model: Any = None
-    loss: Callable[[], Any] = lambda: None
-    optimizer: Any = None
+    def __init__(
+        self,
+        model: Any,
+        loss: Callable[..., Any],
+        batch: tuple[Any, Any],
+        optimizer: Any,
+        prepare: Callable[[], Any] = lambda: None,
+    ) -> None:
+        super().__init__(self.step, prepare)
+        self.model, self.loss, self.batch, self.optimizer = model, loss, batch, optimizer
 
-    def __post_init__(self) -> None:
-        self.run = self.step
-
-    def step(self) -> Any:
-        loss = self.loss()
-        self.optimizer.zero_grad()
+    def backward(self) -> float:
+        """Compute the gradients, and return the loss."""
+        loss = self.loss(*self.batch)
         loss.backward()
+        return float(loss.detach())
+
+    def step(self) -> float:
+        """Train by a step, and return the loss before it."""
+        self.optimizer.zero_grad()
+        loss = self.backward()
         self.optimizer.step()
         return loss
 
     def gradients(self) -> tuple[float, Arrays]:
         """Return the loss, and the gradients by the names of the parameters, and leave no gradient behind."""
-        loss = self.loss()
         self.optimizer.zero_grad()
-        loss.backward()
+        loss = self.backward()
         named = {name: np.array(p.grad.numpy()) for name, p in self.model.named_parameters()}
         self.optimizer.zero_grad()
-        return float(loss.detach()), {name.removeprefix("_orig_mod."): grad for name, grad in named.items()}
+        return loss, {name.removeprefix("_orig_mod."): grad for name, grad in named.items()}
+
+
+class SplitTraining(Training):
+    """The same with minillm's batches split over as many threads as its matrix products have."""
+
+    def backward(self) -> float:
+        from minillm.training import BatchSplit
+
+        if not hasattr(self, "split"):
+            self.split = BatchSplit(self.model.parameters())
+        return self.split.backward(self.loss, *self.batch)
 
 
 class Workload:
@@ -127,6 +147,11 @@ class Workload:
         raise NotImplementedError
 
 
+def target_of(targets: dict[str, float], name: str) -> float | None:
+    """Return the wanted ratio of a contestant; with its batch split it has that of its kernels."""
+    return targets.get(name.removesuffix(", split"))
+
+
 def kernel_set(name: str) -> str:
     """Return the kernel set that a contestant of minillm runs with."""
     return name.split()[1].rstrip(",")
@@ -173,6 +198,8 @@ class TrainingWorkload(Workload):
 
     #: name of the optimizer, its settings
     optimizer: tuple[str, dict[str, Any]] = ("AdamW", {"lr": 1e-3})
+    #: whether the batch is large enough to be split over threads
+    splits: ClassVar[bool] = True
 
     def minillm_model(self) -> Any:
         raise NotImplementedError
@@ -195,7 +222,10 @@ class TrainingWorkload(Workload):
         return arrays
 
     def names(self) -> list[str]:
-        return ["torch", "torch, fused", "torch, compiled", "minillm numpy", "minillm numba"]
+        names = ["torch", "torch, fused", "torch, compiled", "minillm numpy", "minillm numba"]
+        if self.splits:
+            names += ["minillm numpy, split", "minillm numba, split"]
+        return names
 
     def weights(self) -> Arrays:
         import minillm
@@ -213,24 +243,24 @@ class TrainingWorkload(Workload):
             model = self.minillm_model()
             if weights is not None:
                 model.load_state_dict({key: minillm.tensor(array) for key, array in weights.items()})
-            x, y = minillm.tensor(x), minillm.tensor(y)
-            optimizer = getattr(minillm.optim, kind)(model.parameters(), **settings)
-            return Training(
+            return (SplitTraining if name.endswith(", split") else Training)(
+                model,
+                lambda x, y: self.minillm_loss(model, x, y),
+                (minillm.tensor(x), minillm.tensor(y)),
+                getattr(minillm.optim, kind)(model.parameters(), **settings),
                 prepare=lambda: use_kernels(kernel_set(name)),
-                model=model, loss=lambda: self.minillm_loss(model, x, y), optimizer=optimizer,
-            )  # fmt: skip
+            )
         import torch
 
         module = self.torch_model()
         if weights is not None:
-            # clamped are names that share memory, such as the head's weight
             named = {key: torch.tensor(array) for key, array in self.torch_names(weights).items()}
             module.load_state_dict(named)
         optimizer = getattr(torch.optim, kind)(module.parameters(), **settings, **_fused(name))
         if name == "torch, compiled":
             module = torch.compile(module)
-        x, y = torch.tensor(x), torch.tensor(y)
-        return Training(model=module, loss=lambda: self.torch_loss(module, x, y), optimizer=optimizer)
+        data = torch.tensor(x), torch.tensor(y)
+        return Training(module, lambda x, y: self.torch_loss(module, x, y), data, optimizer)
 
     def check(self, contestants: dict[str, Contestant]) -> dict[str, str]:
         gradients, losses = {}, {}
@@ -239,7 +269,7 @@ class TrainingWorkload(Workload):
             contestant.prepare()
             loss, grads = contestant.gradients()
             gradients[name] = grads if name.startswith("torch") else self.torch_names(grads)
-            losses[name] = [loss, *(float(contestant.step().detach()) for _ in range(3))]
+            losses[name] = [loss, *(contestant.step() for _ in range(3))]
         said = {}
         for name in contestants:
             difference, where = largest_difference(gradients[name], gradients[BASE])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,7 +19,9 @@ class MLPStep(TrainingWorkload):
     runs: int = 300
     rounds: int = 50
     targets: dict[str, float] = dataclasses.field(default_factory=dict)
+
     optimizer = ("Adam", {"lr": 0.01})
+    splits: ClassVar[bool] = False
 
     @property
     def title(self) -> str:
