@@ -70,6 +70,7 @@ class Walk:
         self.owned: set[Any] = set()  # of these leaves, those whose gradient is no one else's memory
         self.pending: dict[Function, list[Any]] = {}  # node -> gradient of each output so far
         self.heap: list[tuple[int, Function]] = []
+        self.since = 0  # a walk to targets leaves nodes up to this number alone
 
     @np.errstate(all="ignore")  # infinities and NaN come without a word, as in PyTorch
     def run(self, roots: Sequence[tuple[Any, Any]]) -> None:
@@ -387,7 +388,7 @@ class Walk:
         stack = [edge[0] for edge in edges if type(edge) is tuple]
         while stack:
             node = stack.pop()
-            if node.number not in reached:
+            if node.number > self.since and node.number not in reached:
                 reached[node.number] = node
                 stack.extend(edge[0] for edge in node.edges if type(edge) is tuple)
         needed: set[Function] = set()

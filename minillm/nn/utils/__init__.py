@@ -1,4 +1,4 @@
-"""Gradient clipping, parameters as one vector, packed sequences; the name is PyTorch's."""
+"""Gradient clipping, parameters as one vector, packed sequences, checkpointing; the name is PyTorch's."""
 
 from __future__ import annotations
 
