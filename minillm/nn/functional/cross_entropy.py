@@ -17,7 +17,7 @@ from minillm.autograd.errors import OperationError, OperationIndexError, Operati
 from minillm.autograd.function import Function
 from minillm.backend import Array, int64, uint8, xp_of
 from minillm.kernels import kernels_of
-from minillm.nn.functional.loss import check_old_names, check_reduction, reduced
+from minillm.nn.functional.loss import check_reduction, reduced
 from minillm.ops import Tensor
 from minillm.ops.promotion import quiet
 
@@ -104,8 +104,7 @@ def cross_entropy(
         >>> F.cross_entropy(minillm.zeros(1, 4), minillm.tensor([2]))  # a guess among four: log 4
         tensor(1.3863)
     """
-    check_old_names("cross_entropy", size_average, reduce)
-    check_reduction("cross_entropy", reduction)
+    check_reduction("cross_entropy", reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:
         raise OperationError(f"cross_entropy: got label_smoothing={label_smoothing}; it needs to lie in [0, 1]")
     logits, dim = classes_last("cross_entropy", input, weight)
@@ -200,8 +199,7 @@ def nll_loss(
         >>> F.nll_loss(minillm.tensor([[-0.5, -2.0]]), minillm.tensor([1]))
         tensor(2.)
     """
-    check_old_names("nll_loss", size_average, reduce)
-    check_reduction("nll_loss", reduction)
+    check_reduction("nll_loss", reduction, size_average, reduce)
     log_p, dim = classes_last("nll_loss", input, weight)
     check_classes("nll_loss", input, target, dim, ignore_index)
     flat = ops.reshape(target, (-1,))

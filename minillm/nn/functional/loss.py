@@ -30,8 +30,15 @@ def reduced(losses: Any, reduction: str) -> Any:
 _REDUCTIONS = ("mean", "sum", "none")
 
 
-def check_reduction(name: str, reduction: str, *more: str) -> None:
-    """Raise an error unless the reduction is known."""
+def check_old_names(name: str, size_average: Any, reduce: Any) -> None:
+    """Raise an error if an argument is used that PyTorch gave up for ``reduction``."""
+    if size_average is not None or reduce is not None:
+        raise OperationError(f"{name}: size_average and reduce were given up for reduction='mean', 'sum' or 'none'")
+
+
+def check_reduction(name: str, reduction: str, size_average: Any = None, reduce: Any = None, *more: str) -> None:
+    """Raise an error unless the reduction is known, and asked for by this name."""
+    check_old_names(name, size_average, reduce)
     if reduction in _REDUCTIONS:
         return
     known = (*_REDUCTIONS, *more)
@@ -59,10 +66,12 @@ def check_same_shape(name: str, input: Any, target: Any) -> None:
     )
 
 
-def check_old_names(name: str, size_average: Any, reduce: Any) -> None:
-    """Raise an error if an argument is used that PyTorch gave up for ``reduction``."""
-    if size_average is not None or reduce is not None:
-        raise OperationError(f"{name}: size_average and reduce were given up for reduction='mean', 'sum' or 'none'")
+def check_loss(
+    name: str, input: Any, target: Any, reduction: str, size_average: Any = None, reduce: Any = None
+) -> None:
+    """Raise an error unless a loss has a known reduction, and an input and a target of one shape."""
+    check_reduction(name, reduction, size_average, reduce)
+    check_same_shape(name, input, target)
 
 
 # -- numbers ----------------------------------------------------------------------------------------
@@ -115,17 +124,20 @@ def mse_loss(
         >>> F.mse_loss(minillm.tensor([1.0, 2.0]), minillm.tensor([1.0, 4.0]))
         tensor(2.)
     """
-    check_old_names("mse_loss", size_average, reduce)
-    check_reduction("mse_loss", reduction)
-    check_same_shape("mse_loss", input, target)
-    if weight is not None:
-        check_same_shape("mse_loss: weight", weight, target)
-        losses = weight * (input - target) * (input - target)
-        return losses.sum() / weight.sum() if reduction == "mean" else reduced(losses, reduction)
-    if reduction == "none" or input.dtype != target.dtype or input.dtype.kind != "f" or input.dtype.itemsize < 4:
-        d = input - target
-        return reduced(d * d, reduction)
-    return MseLoss.apply(input, target, reduction == "mean")
+    check_loss("mse_loss", input, target, reduction, size_average, reduce)
+    plain = weight is None and input.dtype == target.dtype and input.dtype.kind == "f" and input.dtype.itemsize >= 4
+    if plain and reduction != "none":
+        return MseLoss.apply(input, target, reduction == "mean")
+    d = input - target
+    return _weighted("mse_loss", d * d, weight, reduction)
+
+
+def _weighted(name: str, losses: Any, weight: Any, reduction: str) -> Any:
+    """Return the losses, times a weight of each if there is one, reduced; the mean is over the weights."""
+    if weight is None:
+        return reduced(losses, reduction)
+    check_same_shape(f"{name}: weight", weight, losses)
+    return (losses * weight).sum() / weight.sum() if reduction == "mean" else reduced(losses * weight, reduction)
 
 
 def l1_loss(
@@ -140,14 +152,8 @@ def l1_loss(
         >>> F.l1_loss(minillm.tensor([1.0, 2.0]), minillm.tensor([1.0, 4.0]))
         tensor(1.)
     """
-    check_old_names("l1_loss", size_average, reduce)
-    check_reduction("l1_loss", reduction)
-    check_same_shape("l1_loss", input, target)
-    losses = ops.abs(input - target)
-    if weight is None:
-        return reduced(losses, reduction)
-    check_same_shape("l1_loss: weight", weight, target)
-    return (losses * weight).sum() / weight.sum() if reduction == "mean" else reduced(losses * weight, reduction)
+    check_loss("l1_loss", input, target, reduction, size_average, reduce)
+    return _weighted("l1_loss", ops.abs(input - target), weight, reduction)
 
 
 def smooth_l1_loss(
@@ -162,9 +168,7 @@ def smooth_l1_loss(
         >>> F.smooth_l1_loss(minillm.tensor([1.0, 4.0]), minillm.tensor([1.0, 1.0]), reduction="none")
         tensor([0.0000, 2.5000])
     """
-    check_old_names("smooth_l1_loss", size_average, reduce)
-    check_reduction("smooth_l1_loss", reduction)
-    check_same_shape("smooth_l1_loss", input, target)
+    check_loss("smooth_l1_loss", input, target, reduction, size_average, reduce)
     if beta < 0:
         raise OperationError(f"smooth_l1_loss: got beta={beta}; it needs to be 0 or more")
     if beta == 0:
@@ -185,8 +189,7 @@ def huber_loss(
         >>> F.huber_loss(minillm.tensor([1.0, 4.0]), minillm.tensor([1.0, 1.0]), reduction="none")
         tensor([0.0000, 2.5000])
     """
-    check_reduction("huber_loss", reduction)
-    check_same_shape("huber_loss", input, target)
+    check_loss("huber_loss", input, target, reduction)
     if delta <= 0:
         raise OperationError(f"huber_loss: got delta={delta}; it needs to be positive")
     d = input - target
@@ -244,9 +247,7 @@ def binary_cross_entropy(
         >>> F.binary_cross_entropy(minillm.tensor([0.5]), minillm.tensor([1.0]))
         tensor(0.6931)
     """
-    check_old_names("binary_cross_entropy", size_average, reduce)
-    check_reduction("binary_cross_entropy", reduction)
-    check_same_shape("binary_cross_entropy", input, target)
+    check_loss("binary_cross_entropy", input, target, reduction, size_average, reduce)
     array = input.array
     if array.size and not (float(array.min()) >= 0 and float(array.max()) <= 1):
         raise OperationError(
@@ -278,9 +279,7 @@ def binary_cross_entropy_with_logits(
         >>> F.binary_cross_entropy_with_logits(minillm.tensor([0.0]), minillm.tensor([1.0]))
         tensor(0.6931)
     """
-    check_old_names("binary_cross_entropy_with_logits", size_average, reduce)
-    check_reduction("binary_cross_entropy_with_logits", reduction)
-    check_same_shape("binary_cross_entropy_with_logits", input, target)
+    check_loss("binary_cross_entropy_with_logits", input, target, reduction, size_average, reduce)
     log_p = logsigmoid(input)
     if pos_weight is not None:
         log_p = ((pos_weight - 1) * target + 1) * log_p
@@ -309,8 +308,7 @@ def kl_div(
         >>> F.kl_div(half.log(), half, reduction="batchmean")
         tensor(0.)
     """
-    check_old_names("kl_div", size_average, reduce)
-    check_reduction("kl_div", reduction, "batchmean")
+    check_reduction("kl_div", reduction, size_average, reduce, "batchmean")
     extra = input.ndim - target.ndim
     if extra < 0 or any(n not in (1, m) for n, m in zip(target.shape, input.shape[extra:], strict=True)):
         check_same_shape("kl_div", input, target)  # a target may broadcast, an input may not
@@ -327,7 +325,9 @@ def kl_div(
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """Return x1 . x2 / (|x1| |x2|) along ``dim``; norms below ``eps`` count as ``eps``.
+    """Return x1 . x2 / (|x1| |x2|) along ``dim`` of the shape that both broadcast to.
+
+    Norms below ``eps`` count as ``eps``.
 
     Example:
         >>> import minillm
@@ -335,6 +335,14 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         >>> F.cosine_similarity(minillm.tensor([[1.0, 0.0]]), minillm.tensor([[1.0, 1.0]]))
         tensor([0.7071])
     """
+    if x1.shape != x2.shape:  # or the norms would be those of shorter vectors
+        try:
+            shape = np.broadcast_shapes(x1.shape, x2.shape)
+        except ValueError:
+            raise OperationError(
+                f"cosine_similarity: got shapes {x1.shape} and {x2.shape}; they need to broadcast to one shape"
+            ) from None
+        x1, x2 = ops.broadcast_to(x1, shape), ops.broadcast_to(x2, shape)
     norm1, norm2 = (ops.sqrt(ops.clamp((x * x).sum(dim, keepdim=True), min=eps * eps)) for x in (x1, x2))
     return ((x1 / norm1) * (x2 / norm2)).sum(dim)
 
@@ -361,8 +369,7 @@ def cosine_embedding_loss(
         >>> F.cosine_embedding_loss(x, x, minillm.tensor([1]))
         tensor(0.)
     """
-    check_old_names("cosine_embedding_loss", size_average, reduce)
-    check_reduction("cosine_embedding_loss", reduction)
+    check_reduction("cosine_embedding_loss", reduction, size_average, reduce)
     if target.ndim > 1 or input1.ndim != target.ndim + 1 or input2.ndim != target.ndim + 1:
         raise OperationError(
             f"cosine_embedding_loss: got shapes {input1.shape} and {input2.shape} and a target of "
