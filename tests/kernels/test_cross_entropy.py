@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
 
 from minillm.backend import to_device, to_numpy
-from minillm.kernels.cpu import cross_entropy
 
 IGNORED = -100
 
@@ -34,7 +34,7 @@ def by_formula(
 @pytest.mark.parametrize("ignoring", [False, True])
 @pytest.mark.parametrize("mean", [False, True])
 def test_every_way_agrees_with_the_formula(
-    device: str, size: float, weighted: bool, smoothing: float, ignoring: bool, mean: bool
+    kernels: Any, device: str, size: float, weighted: bool, smoothing: float, ignoring: bool, mean: bool
 ) -> None:
     rng = np.random.default_rng(0)
     x = rng.uniform(-size, size, (300, 700))  # several tiles
@@ -45,7 +45,7 @@ def test_every_way_agrees_with_the_formula(
     losses, gradient = by_formula(x, target, weight, smoothing, mean)
     on_device = to_device(x, device), to_device(target, device), to_device(weight, device) if weighted else None
     for with_gradient in (True, False):
-        ours, shares, our_gradient = cross_entropy(*on_device, IGNORED, smoothing, mean, with_gradient)
+        ours, shares, our_gradient = kernels.cross_entropy(*on_device, IGNORED, smoothing, mean, with_gradient)
         np.testing.assert_allclose(to_numpy(ours), losses, rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(to_numpy(shares), np.where(target >= 0, weight[target], 0))
         assert (our_gradient is not None) == with_gradient
@@ -55,38 +55,38 @@ def test_every_way_agrees_with_the_formula(
 
 
 @pytest.mark.parametrize("margin", [5.0, 15.0, 29.0, 100.0])
-def test_a_sure_guess_costs_next_to_nothing_and_never_less(margin: float) -> None:
+def test_a_sure_guess_costs_next_to_nothing_and_never_less(kernels: Any, margin: float) -> None:
     """In float32 the difference of logits and log-sum-exp is off by 1e-6; below zero it would be nonsense."""
     rng = np.random.default_rng(0)
     x = rng.uniform(-1e-3, 1e-3, (200, 50)).astype("float32") - np.float32(margin / 3)
     target = rng.integers(0, 50, 200)
     x[np.arange(200), target] += np.float32(margin)
     exact, _ = by_formula(x.astype("float64"), target, np.ones(50), 0.0, False)
-    losses, _, _ = cross_entropy(x, target, None, IGNORED, 0.0, False, False)
+    losses, _, _ = kernels.cross_entropy(x, target, None, IGNORED, 0.0, False, False)
     assert (losses >= 0).all()
     np.testing.assert_allclose(losses, exact, rtol=2e-5, atol=3e-7)
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_stays_in_its_row(wrong: float) -> None:
+def test_what_is_not_finite_stays_in_its_row(kernels: Any, wrong: float) -> None:
     x = np.zeros((3, 4))
     x[1, 2] = wrong
-    losses, _, gradient = cross_entropy(x, np.array([0, 2, 1]), None, IGNORED, 0.0, False, True)
+    losses, _, gradient = kernels.cross_entropy(x, np.array([0, 2, 1]), None, IGNORED, 0.0, False, True)
     assert gradient is not None
     np.testing.assert_allclose(losses[[0, 2]], np.log(4))
     assert np.isfinite(gradient[[0, 2]]).all()
     assert losses[1] == np.inf if wrong == -np.inf else np.isnan(losses[1])
 
 
-def test_one_array_of_the_size_of_the_logits() -> None:
+def test_one_array_of_the_size_of_the_logits(kernels: Any) -> None:
     x = np.zeros((500, 4000), "float32")
     target = np.zeros(500, int)
     tracemalloc.start()
     try:
-        cross_entropy(x, target, None, IGNORED, 0.0, True, True)
+        kernels.cross_entropy(x, target, None, IGNORED, 0.0, True, True)
         _, training = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
-        cross_entropy(x, target, None, IGNORED, 0.0, True, False)
+        kernels.cross_entropy(x, target, None, IGNORED, 0.0, True, False)
         _, evaluation = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -4,36 +4,35 @@ import numpy as np
 import pytest
 
 from minillm.backend import to_device, to_numpy
-from minillm.kernels import cpu
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (4,), (2, 3, 4), (0, 4), (2, 0, 4), (2, 3, 2, 4)])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
-def test_forward_and_backward(shape, dtype, device):
+def test_forward_and_backward(shape, dtype, kernels, device):
     rng = np.random.default_rng(0)
     x, w, b, dy = (rng.standard_normal(s).astype(dtype) for s in (shape, (5, 4), 5, (*shape[:-1], 5)))
     close = {"rtol": 1e-2, "atol": 2e-2} if dtype == "float16" else {"rtol": 1e-5, "atol": 1e-5}
     there = [to_device(v, device) for v in (x, w, b, dy)]
     wide = [v.astype("float64") for v in (x, w, b, dy)]
-    y = cpu.linear(*there[:3])
+    y = kernels.linear(*there[:3])
     np.testing.assert_allclose(to_numpy(y), wide[0] @ wide[1].T + wide[2], **close)
     rows, dys = wide[0].reshape(-1, 4), wide[3].reshape(-1, 5)
     wanted = (wide[3] @ wide[1], dys.T @ rows, dys.sum(0))
-    for got, exact in zip(cpu.linear_backward(there[3], there[0], there[1], True), wanted, strict=True):
+    for got, exact in zip(kernels.linear_backward(there[3], there[0], there[1], True), wanted, strict=True):
         assert got.dtype == x.dtype
         assert got.shape == exact.shape
         np.testing.assert_allclose(to_numpy(got), exact, **close)
-    assert cpu.linear_backward(there[3], None, None, False) == (None, None, None)
+    assert kernels.linear_backward(there[3], None, None, False) == (None, None, None)
 
 
-def test_float16_does_not_overflow_inside():
+def test_float16_does_not_overflow_inside(kernels):
     x, w = np.full((2, 2000), 8, "float16"), np.full((1, 2000), 8, "float16")
     w[:, 1000:] = -8
-    assert cpu.linear(x, w, None).tolist() == [[0], [0]]
+    assert kernels.linear(x, w, None).tolist() == [[0], [0]]
 
 
-def test_nothing_shares_memory():
+def test_nothing_shares_memory(kernels):
     x, w, b = np.ones((3, 4)), np.ones((5, 4)), np.ones(5)
-    y = cpu.linear(x, w, b)
+    y = kernels.linear(x, w, b)
     assert not any(np.shares_memory(y, v) for v in (x, w, b))
     assert b.tolist() == [1] * 5

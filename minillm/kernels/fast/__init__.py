@@ -8,12 +8,53 @@ waits for the machine code that it needs and no more.
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import Any
 
 from minillm.kernels import cpu
 
 # Which file holds a kernel; the others are those of the plain set.
-_FILES: dict[str, str] = {}
+_FILES: dict[str, str] = {
+    "adam": "optimizers",
+    "attention": "attention",
+    "attention_backward": "attention",
+    "cross_entropy": "cross_entropy",
+    "dropout": "dropout",
+    "embedding_backward": "embedding",
+    "erf": "erf",
+    "gelu": "gelu",
+    "gelu_tanh": "gelu",
+    "gru_backward": "gru",
+    "gru_forward": "gru",
+    "layer_norm": "layer_norm",
+    "layer_norm_backward": "layer_norm",
+    "linear": "linear",
+    "log_softmax": "softmax",
+    "lstm_backward": "lstm",
+    "lstm_forward": "lstm",
+    "rms_norm": "rms_norm",
+    "rms_norm_backward": "rms_norm",
+    "rnn_backward": "rnn",
+    "rnn_forward": "rnn",
+    "sgd": "optimizers",
+    "silu": "activation",
+    "softmax": "softmax",
+}
+
+
+class _Set(ModuleType):
+    """A package in which the name of a kernel is the kernel, also where a file has the same name.
+
+    Whoever imports such a file lets Python bind it in this package, over the kernel.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in cpu.__all__ and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Set
 
 
 def __getattr__(name: str) -> Any:

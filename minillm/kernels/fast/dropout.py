@@ -1,0 +1,34 @@
+"""Dropout in one loop, without a product between."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from minillm.backend import Array, in_parts
+from minillm.kernels import cpu
+from minillm.kernels.fast.elementwise import LEAST
+from minillm.kernels.fast.vectors import wide_vectors
+
+__all__ = ["dropout"]
+
+
+def dropout(x: Array, keep: Array, scale: float) -> Array:
+    """Return x * scale where ``keep`` is true, else zero."""
+    if x.dtype.char not in "fd" or keep.dtype != np.bool_ or keep.shape != x.shape:
+        return cpu.dropout(x, keep, scale)
+    flat, kept = x.reshape(-1), keep.reshape(-1).view(np.uint8)
+    y = np.empty(flat.shape, x.dtype)
+    factors = np.array([0, scale], x.dtype)
+    in_parts(lambda part: _dropout(flat[part], kept[part], factors, y[part]), flat.size, LEAST)
+    return y.reshape(x.shape)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _dropout(x: Any, kept: Any, factors: Any, y: Any) -> None:
+    wide_vectors()
+    none, all = factors[0], factors[1]
+    for i in range(x.size):
+        y[i] = x[i] * (all if kept[i] else none)

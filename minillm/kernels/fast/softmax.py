@@ -1,0 +1,77 @@
+"""Softmax and its logarithm along the last dimension, a row at a time; in float32, the plain form elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from minillm.backend import Array, in_parts
+from minillm.kernels import cpu
+from minillm.kernels.fast.elementary import exp, from_order, order, plus
+from minillm.kernels.fast.elementwise import LEAST
+from minillm.kernels.fast.vectors import wide_vectors
+
+__all__ = ["log_softmax", "softmax"]
+
+_LOWEST = np.int32(-(2**31))
+
+
+def softmax(x: Array, dim: int) -> Array:
+    """Return exp(x) / sum(exp(x)) along ``dim``."""
+    if x.dtype != np.float32 or not x.size or dim % max(x.ndim, 1) != x.ndim - 1:
+        return cpu.softmax(x, dim)
+    return _by_rows(x, _softmax)
+
+
+def log_softmax(x: Array, dim: int) -> Array:
+    """Return x - log(sum(exp(x))) along ``dim``."""
+    if x.dtype != np.float32 or not x.size or dim % max(x.ndim, 1) != x.ndim - 1:
+        return cpu.log_softmax(x, dim)
+    return _by_rows(x, _log_softmax)
+
+
+def _by_rows(x: Array, compute: Callable[[Array, Array], None]) -> Array:
+    n = x.shape[-1]
+    rows = np.ascontiguousarray(x).reshape(-1, n)
+    y = np.empty(rows.shape, x.dtype)
+    in_parts(lambda part: compute(rows[part], y[part]), len(rows), max(1, LEAST // n))
+    return y.reshape(x.shape)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _softmax(x: Any, y: Any) -> None:
+    wide_vectors()
+    rows, n = x.shape
+    for i in range(rows):
+        top = _LOWEST
+        for j in range(n):
+            top = max(top, order(x[i, j]))
+        shift = from_order(top)
+        total = np.float32(0)
+        for j in range(n):
+            e = exp(x[i, j] - shift)
+            y[i, j] = e
+            total = plus(total, e)
+        factor = np.float32(1) / total
+        for j in range(n):
+            y[i, j] *= factor
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _log_softmax(x: Any, y: Any) -> None:
+    wide_vectors()
+    rows, n = x.shape
+    for i in range(rows):
+        top = _LOWEST
+        for j in range(n):
+            top = max(top, order(x[i, j]))
+        shift = from_order(top)
+        total = np.float32(0)
+        for j in range(n):
+            total = plus(total, exp(x[i, j] - shift))
+        log_total = np.log(total)
+        for j in range(n):  # in this order: the difference of the largest is exact
+            y[i, j] = (x[i, j] - shift) - log_total
