@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib
 import tracemalloc
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
+import minillm
 from minillm.backend import to_device, to_numpy
-from minillm.kernels.cpu import attention, attention_backward
+from minillm.nn.functional.attention import attention_composite
 
 module = importlib.import_module("minillm.kernels.cpu.attention")
+tiles = importlib.import_module("minillm.kernels.cpu.attention_tiles")
 
 
 def inputs(*shape: int, seed: int = 0, dtype: str = "float64") -> list[np.ndarray]:
@@ -25,7 +28,13 @@ def inputs(*shape: int, seed: int = 0, dtype: str = "float64") -> list[np.ndarra
 @pytest.mark.parametrize("masked", [None, "bool", "float"])
 @pytest.mark.parametrize("dropped", [False, True])
 def test_weights_kept_and_computed_again_give_the_same(
-    device: str, monkeypatch: pytest.MonkeyPatch, causal: bool, scale: float, masked: str | None, dropped: bool
+    kernels: ModuleType,
+    device: str,
+    monkeypatch: pytest.MonkeyPatch,
+    causal: bool,
+    scale: float,
+    masked: str | None,
+    dropped: bool,
 ) -> None:
     arrays: list[Any] = inputs(2, 3, 150, 4)
     rng = np.random.default_rng(1)
@@ -40,10 +49,10 @@ def test_weights_kept_and_computed_again_give_the_same(
     results = []
     for limit in (1 << 26, 0):
         monkeypatch.setattr(module, "_SAVED_BYTES", limit)
-        y, saved = attention(q, k, v, mask, *options, True)
+        y, saved = kernels.attention(q, k, v, mask, *options, True)
         assert (len(saved) > 2) == bool(limit)
         assert (saved[1] is not None) == (scale > 1)
-        gradients = attention_backward(dy, q, k, v, mask, y, saved, *options, masked == "float")
+        gradients = kernels.attention_backward(dy, q, k, v, mask, y, saved, *options, masked == "float")
         results.append([to_numpy(x) for x in (y, *gradients) if x is not None])
     assert len(results[0]) == (5 if masked == "float" else 4)
     for a, b in zip(*results, strict=True):
@@ -51,13 +60,13 @@ def test_weights_kept_and_computed_again_give_the_same(
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_the_size_of_tiles_changes_nothing(monkeypatch: pytest.MonkeyPatch, causal: bool) -> None:
+def test_the_size_of_tiles_changes_nothing(kernels: ModuleType, monkeypatch: pytest.MonkeyPatch, causal: bool) -> None:
     q, k, v, dy = inputs(3, 2, 100, 4)
     results = []
     for size in (1, 1 << 16, 1 << 19, 1 << 30):
-        monkeypatch.setattr(module, "_TILE_BYTES", size)
-        y, saved = attention(q, k, v, None, causal, 0.5, None, 1.0, True)
-        results.append([y, *attention_backward(dy, q, k, v, None, y, saved, causal, 0.5, None, 1.0, False)[:3]])
+        monkeypatch.setattr(tiles, "_TILE_BYTES", size)
+        y, saved = kernels.attention(q, k, v, None, causal, 0.5, None, 1.0, True)
+        results.append([y, *kernels.attention_backward(dy, q, k, v, None, y, saved, causal, 0.5, None, 1.0, False)[:3]])
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
@@ -69,22 +78,23 @@ def test_parts_cover_the_leading_dimensions_once(lead: tuple[int, ...], size: in
     counts = np.zeros(lead, int)
     if not counts.size:
         return
-    for part in module._parts(lead, size):
+    for part in tiles.parts_of(lead, size):
         assert counts[part].size <= size
         counts[part] += 1
     assert (counts == 1).all()
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_no_matrix_of_all_scores(causal: bool) -> None:
+def test_no_matrix_of_all_scores(kernels: ModuleType, causal: bool) -> None:
     """For 2048 tokens it would take 16 MB for each head."""
     q, k, v, dy = inputs(2, 2048, 8, dtype="float32")
+    kernels.attention(q[:, :2], k[:, :2], v[:, :2], None, causal, 0.3, None, 1.0, False)  # compiled by now
     tracemalloc.start()
     try:
-        attention(q, k, v, None, causal, 0.3, None, 1.0, False)
+        kernels.attention(q, k, v, None, causal, 0.3, None, 1.0, False)
         _, inference = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
-        y, saved = attention(q, k, v, None, causal, 0.3, None, 1.0, True)
+        y, saved = kernels.attention(q, k, v, None, causal, 0.3, None, 1.0, True)
         kept = sum(p.nbytes for p in saved[2:])
     finally:
         tracemalloc.stop()
@@ -92,36 +102,129 @@ def test_no_matrix_of_all_scores(causal: bool) -> None:
     assert kept <= module._SAVED_BYTES
     if causal:  # what lies above the diagonal is neither computed nor kept
         assert kept < 0.6 * 2 * 2048 * 2048 * 4
-    assert attention_backward(dy, q, k, v, None, y, saved, causal, 0.3, None, 1.0, False)[0].shape == q.shape
+    assert kernels.attention_backward(dy, q, k, v, None, y, saved, causal, 0.3, None, 1.0, False)[0].shape == q.shape
 
 
-def test_long_sequences_keep_no_weights() -> None:
+def test_long_sequences_keep_no_weights(kernels: ModuleType) -> None:
     q, k, v, dy = inputs(3, 4096, 2, dtype="float32")
-    y, saved = attention(q, k, v, None, True, 0.3, None, 1.0, True)
+    y, saved = kernels.attention(q, k, v, None, True, 0.3, None, 1.0, True)
     assert saved[2:] == ()  # 3 x 4096 x 4096 / 2 x 4 bytes are more than _SAVED_BYTES
-    dq = attention_backward(dy, q, k, v, None, y, saved, True, 0.3, None, 1.0, False)[0]
+    dq = kernels.attention_backward(dy, q, k, v, None, y, saved, True, 0.3, None, 1.0, False)[0]
     assert np.isfinite(dq).all()
 
 
-def test_numpys_buffers_are_left_as_they_were() -> None:
+def test_numpys_buffers_are_left_as_they_were(kernels: ModuleType) -> None:
     before = np.getbufsize()
     q, k, v, _ = inputs(2, 3, 4)
-    attention(q, k, v, None, False, 1.0, None, 1.0, False)
+    kernels.attention(q, k, v, None, False, 1.0, None, 1.0, False)
     with pytest.raises(ValueError, match="matmul"):
-        attention(q, k[..., :2], v, None, False, 1.0, None, 1.0, False)
+        kernels.attention(q, k[..., :2], v, None, False, 1.0, None, 1.0, False)
     assert np.getbufsize() == before
 
 
-def test_inputs_are_left_as_they_were() -> None:
+def test_inputs_are_left_as_they_were(kernels: ModuleType) -> None:
     arrays = inputs(2, 100, 4)
     mask = np.random.default_rng(1).standard_normal((100, 100))
     before = [a.copy() for a in (*arrays, mask)]
     q, k, v, dy = arrays
-    y, saved = attention(q, k, v, mask, False, 40.0, None, 1.0, True)
+    y, saved = kernels.attention(q, k, v, mask, False, 40.0, None, 1.0, True)
     out = y.copy()
-    first = attention_backward(dy, q, k, v, mask, y, saved, False, 40.0, None, 1.0, True)
-    again = attention_backward(dy, q, k, v, mask, y, saved, False, 40.0, None, 1.0, True)
+    first = kernels.attention_backward(dy, q, k, v, mask, y, saved, False, 40.0, None, 1.0, True)
+    again = kernels.attention_backward(dy, q, k, v, mask, y, saved, False, 40.0, None, 1.0, True)
     for a, b in zip((*arrays, mask, y), (*before, out), strict=True):
         np.testing.assert_array_equal(a, b)
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+# -- against the formula ------------------------------------------------------------------------------------
+
+SHAPES = {  # lead of q, lead of k and v, L, S, E, Ev
+    "one head": ((), (), 5, 5, 3, 3),
+    "batch and heads": ((2, 3), (2, 3), 7, 7, 4, 5),
+    "several tiles": ((3,), (3,), 150, 150, 4, 4),
+    "fewer queries": ((2,), (2,), 3, 70, 4, 4),
+    "more queries": ((2,), (2,), 70, 3, 4, 4),
+    "shared keys": ((2, 3, 2), (2, 3, 1), 9, 9, 4, 4),
+    "length 1": ((2, 2), (2, 2), 1, 1, 4, 4),
+    "no keys": ((2,), (2,), 3, 0, 4, 4),
+    "no queries": ((2,), (2,), 0, 3, 4, 4),
+    "no batch": ((0, 2), (0, 2), 3, 3, 4, 4),
+}
+MASKS = (None, "bool", "padding", "float", "all")
+
+
+def mask_of(kind: str | None, lead: tuple[int, ...], L: int, S: int, dtype: str) -> np.ndarray | None:
+    rng = np.random.default_rng(3)
+    if kind == "bool":
+        return rng.random((*lead, L, S)) > 0.4  # some queries see no key
+    if kind == "padding":
+        return rng.random((*lead[:1], *(1,) * len(lead[1:]), 1, S)) > 0.3
+    if kind == "float":
+        return rng.standard_normal((L, S)).astype(dtype)
+    return None if kind is None else np.zeros((1, S), bool)
+
+
+@pytest.mark.parametrize("threads", [3], indirect=True)
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("masked", "size"), [*((m, 0.7) for m in MASKS), (None, 300.0), ("bool", 300.0)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_fused_is_composite(
+    kernels: ModuleType, threads: int, shape: Any, dtype: str, size: float, masked: str | None, causal: bool
+) -> None:
+    lead, lead_k, L, S, E, Ev = shape  # size is that of the scores: exp takes them as they are, or not
+    rng = np.random.default_rng(0)
+    q, dy = (rng.standard_normal((*lead, L, n)).astype(dtype) for n in (E, Ev))
+    k, v = (rng.standard_normal((*lead_k, S, n)).astype(dtype) for n in (E, Ev))
+    mask = mask_of(masked, lead, L, S, dtype)
+    kept = rng.random((*lead, L, S)) > 0.3 if size < 1 else None
+    tensors = [minillm.tensor(a, dtype="float64", requires_grad=True) for a in (q, k, v)]
+    wide_mask: Any = None
+    if mask is not None:
+        wide_mask = minillm.tensor(mask if mask.dtype == bool else mask.astype("float64"))
+        if masked == "float":
+            wide_mask.requires_grad_()
+            tensors.append(wide_mask)
+    wide_kept = None if kept is None else minillm.tensor(kept)
+    exact = attention_composite(*tensors[:3], wide_mask, causal, size, wide_kept, 1.5)
+    gradients = minillm.autograd.grad(exact, tensors, minillm.tensor(dy, dtype="float64"), allow_unused=True)
+
+    y, saved = kernels.attention(q, k, v, mask, causal, size, kept, 1.5, True)
+    got = kernels.attention_backward(dy, q, k, v, mask, y, saved, causal, size, kept, 1.5, masked == "float")
+    close = {"rtol": 1e-9, "atol": 1e-9} if dtype == "float64" else {"rtol": 1e-3, "atol": 1e-4 * max(size, 1)}
+    np.testing.assert_allclose(y, exact.detach().numpy(), **close)
+    inference = kernels.attention(q, k, v, mask, causal, size, kept, 1.5, False)[0]
+    np.testing.assert_allclose(inference, y, **close)
+    for actual, wanted in zip(got, gradients, strict=False):
+        wanted = wanted.numpy()
+        assert actual is not None
+        assert actual.dtype == dtype
+        shared = tuple(i for i, n in enumerate(wanted.shape) if n == 1 != actual.shape[i])
+        actual = actual.sum(axis=shared, keepdims=True)
+        np.testing.assert_allclose(actual, wanted, **close)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_infinite_scores_and_nan(kernels: ModuleType, dtype: str) -> None:
+    q, k, v = (x[..., :70, :] for x in inputs(2, 100, 4, dtype=dtype)[:3])
+    q[0, 3], q[1, 5] = np.nan, np.inf
+    y, _ = kernels.attention(q, k, v, None, False, 0.5, None, 1.0, True)
+    assert np.isnan(y[0, 3]).all()
+    assert np.isnan(y[1, 5]).all()
+    assert np.isfinite(np.delete(y.reshape(140, 4), [3, 75], axis=0)).all()
+    mask = np.zeros((70, 70), dtype)
+    mask[:, ::2] = -np.inf
+    mask[7] = -np.inf
+    q, k, v = (x[..., :70, :] for x in inputs(2, 100, 4, dtype=dtype)[:3])
+    y, _ = kernels.attention(q, k, v, mask, False, 0.5, None, 1.0, True)
+    assert (y[:, 7] == 0).all()
+    expected, _ = kernels.attention(q, k, v, mask == 0, False, 0.5, None, 1.0, True)
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_groups_for_the_threads() -> None:
+    """Enough work is cut into a multiple of 4 groups, little work stays in one piece."""
+    assert len(tiles.groups_of((12, 4), (0, 64, 64, None), 4)) == 4
+    assert len(tiles.groups_of((2, 2), (0, 16, 16, None), 4)) == 1
+    assert len(tiles.groups_of((), (0, 2048, 2048, None), 4)) == 1

@@ -6,7 +6,7 @@ S = scale Q K^T,  P = exp(S),  l = the row sums of P,  O = P V / l.  Backwards, 
 
 P is never divided by its row sums: dividing O and dO, which are narrower, comes to the same. The largest
 score of a row is taken off only where the sums show that exp left its range without it. Keys that a tile of queries may
-not see under causality are not computed at all.
+not see under causality are not computed at all. Groups of matrices, batch and heads, are cut over the threads.
 
 Source: Dao, "FlashAttention-2", 2023, arXiv:2307.08691, equations of section 2.3, for the tiles and dS.
 """
@@ -15,16 +15,23 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minillm.backend import Array, xp_of
+from minillm.kernels.cpu.attention_tiles import (
+    aligned,
+    groups_of,
+    in_groups,
+    part_of,
+    summed_to,
+    tiles_of,
+    with_equal_leads,
+)
 from minillm.kernels.cpu.half_precision import in_float32
 
-# The best of 2^18 to 2^21 bytes on a core with 1 MiB of L2; the worst takes a tenth longer.
-_TILE_BYTES = 1 << 19
 # Up to here the weights are kept for backward; beyond, they are computed again, which takes a tenth longer.
 _SAVED_BYTES = 1 << 26
 # Sums of exp up to here, and from its inverse on, are far from the ends of float32.
@@ -49,8 +56,55 @@ def _set_up(kernel: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, 
     return ready
 
 
-@in_float32
-@_set_up
+class Weights:
+    """What is done to a tile of scores between the products, in passes over arrays.
+
+    Args:
+        like: an array of the dtype, on the device.
+        longest: the number of keys.
+        scale: of the scores.
+    """
+
+    def __init__(self, like: Array, longest: int, scale: float) -> None:
+        self.scale = like.dtype.type(scale)
+        self.ones = xp_of(like).ones((longest, 1), like.dtype)
+
+    def forward(self, p: Array, mask: Any, triangle: Array | None, sums: Array | None, first: int) -> Array:
+        """Write exp(scale p + mask), 0 for what may not be seen, in the place of p, and the sums of its rows; return p.
+
+        Args:
+            p: (..., rows, c), products of queries and keys.
+            mask: broadcasts to it, or None.
+            triangle: from :func:`~minillm.kernels.cpu.attention_tiles.tiles_of`.
+            sums: (..., rows, 1), to write to, or None.
+            first: the number of the first query.
+        """
+        # It becomes 0 after exp: a product takes less time than a choice before.
+        xp = xp_of(p)
+        p *= self.scale
+        if mask is not None and mask.dtype.kind == "f":
+            p += mask
+        xp.exp(p, out=p)
+        if triangle is not None:
+            block = p if triangle.shape[-1] == p.shape[-1] else p[..., p.shape[-1] - triangle.shape[-1] :]
+            block *= triangle
+        if mask is not None and mask.dtype.kind == "b":
+            p *= mask.astype(p.dtype)
+        if sums is not None:
+            xp.matmul(p, self.ones[: p.shape[-1]], out=sums)  # by BLAS: a quarter of the time of sum()
+        return p
+
+    def backward(
+        self, ds: Array, p: Array, dot: Array, triangle: Array | None, first: int, dmask: Any
+    ) -> None:
+        """Make dP, in ``ds``, into scale dS; add dS to ``dmask`` where there is one."""
+        ds -= dot
+        ds *= p
+        if dmask is not None:
+            dmask += summed_to(ds, dmask.shape)
+        ds *= self.scale
+
+
 def attention(
     q: Array,
     k: Array,
@@ -79,51 +133,73 @@ def attention(
         (..., L, Ev), zeros for a query without any key; and the sums of the rows of P, what was taken off
         the scores (or None), and the tiles of P (or none, where they would be too large).
     """
+    return forward(q, k, v, mask, causal, scale, kept, kept_scale, save, Weights)
+
+
+@in_float32
+@_set_up
+def forward(
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None,
+    causal: bool,
+    scale: float,
+    kept: Array | None,
+    kept_scale: float,
+    save: bool,
+    weights_class: Any,
+) -> tuple[Any, ...]:
+    """Do what :func:`attention` does, with any kind of :class:`Weights`."""
     xp = xp_of(q)
-    q, k, v, lead = _with_equal_leads(q, k, v)
+    q, k, v, lead = with_equal_leads(q, k, v)
     L, S = q.shape[-2], k.shape[-2]
     if L == 1 and S and q.size and kept is None and not (save or causal):
-        return _one_query(q, k, v, _aligned(mask, q.ndim), scale), ()
+        return _one_query(q, k, v, aligned(mask, q.ndim), scale), ()
     out = xp.empty_like(q, shape=(*lead, L, v.shape[-1]))
     sums = xp.empty((*lead, L, 1), q.dtype)
     if not S or not sums.size:
         out[...] = 0
         return out, (sums, None)
-    mask = _aligned(mask, len(lead) + 2)
-    tiles = _tiles(xp, L, S, causal, q.dtype)
+    mask = aligned(mask, len(lead) + 2)
+    tiles = tiles_of(xp, L, S, causal, q.dtype)
     save = save and math.prod(lead) * sum((j - i) * c for i, j, c, _ in tiles) * q.itemsize <= _SAVED_BYTES
-    ones = xp.ones((S, 1), q.dtype)
-    shifts = None
-    careful = False
-    saved = []
-    for g in _groups(lead, tiles[-1], q.itemsize):
-        q_g, k_g, v_g, out_g, sums_g = q[g], k[g], v[g], out[g], sums[g]
-        for i, j, c, triangle in tiles:
-            tile = q_g[..., i:j, :], k_g[..., :c, :], scale, _part(mask, g, i, j, c), triangle
-            sums_t = sums_g[..., i:j, :]
-            if not careful:
-                p = _weights(*tile)
-                xp.matmul(p, ones[:c], out=sums_t)  # by BLAS: a quarter of the time of sum()
-                careful = not _in_range(sums_t)
-            if careful:
-                p, shift = _shifted_weights(*tile)
-                xp.matmul(p, ones[:c], out=sums_t)
-                if shifts is None:
-                    shifts = xp.zeros((*lead, L, 1), q.dtype)
-                shifts[g][..., i:j, :] = shift
-            if save:
-                saved.append(p)
-            if kept is not None:
-                p = p * kept[g][..., i:j, :c]
-                p *= kept_scale
-            xp.matmul(p, v_g[..., :c, :], out=out_g[..., i:j, :])
-        sums_g += sums_g == 0  # a query without any key
-        out_g *= 1 / sums_g
-    return out, (sums, shifts, *saved)
+    kept_scale = q.dtype.type(kept_scale)
+    groups = groups_of(lead, tiles[-1], q.itemsize)
+    shifts = xp.zeros((*lead, L, 1), q.dtype)
+    shifted: list[bool] = []
+    saved: list[Any] = [None] * (len(groups) * len(tiles))
+
+    def work(part: slice) -> None:
+        weights = weights_class(q, S, scale)
+        careful = False
+        for number in range(part.start, part.stop):
+            g = groups[number]
+            q_g, k_g, v_g, out_g, sums_g = q[g], k[g], v[g], out[g], sums[g]
+            for n, (i, j, c, triangle) in enumerate(tiles):
+                q_t, k_t, mask_t = q_g[..., i:j, :], k_g[..., :c, :], part_of(mask, g, i, j, c)
+                sums_t = sums_g[..., i:j, :]
+                if not careful:
+                    p = weights.forward(xp.matmul(q_t, k_t.mT), mask_t, triangle, sums_t, i)
+                    careful = not _in_range(sums_t)
+                if careful:
+                    p, shift = _shifted_weights(q_t, k_t, scale, mask_t, triangle)
+                    xp.matmul(p, weights.ones[:c], out=sums_t)
+                    shifts[g][..., i:j, :] = shift
+                    shifted.append(True)
+                if save:
+                    saved[number * len(tiles) + n] = p
+                if kept is not None:
+                    p = p * kept[g][..., i:j, :c]
+                    p *= kept_scale
+                xp.matmul(p, v_g[..., :c, :], out=out_g[..., i:j, :])
+            sums_g += sums_g == 0  # a query without any key
+            out_g *= 1 / sums_g
+
+    in_groups(xp, work, len(groups))
+    return out, (sums, shifts if shifted else None, *(saved if save else ()))
 
 
-@in_float32
-@_set_up
 def attention_backward(
     dout: Array,
     q: Array,
@@ -154,69 +230,101 @@ def attention_backward(
         kept_scale: as before.
         with_mask: whether the gradient of the mask is asked for.
     """
+    return backward(
+        dout, q, k, v, mask, out, saved, causal, scale, kept, kept_scale, with_mask, Weights
+    )  # fmt: skip
+
+
+@in_float32
+@_set_up
+def backward(
+    dout: Array,
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None,
+    out: Array,
+    saved: tuple[Any, ...],
+    causal: bool,
+    scale: float,
+    kept: Array | None,
+    kept_scale: float,
+    with_mask: bool,
+    weights_class: Any,
+) -> tuple[Any, ...]:
+    """Do what :func:`attention_backward` does, with any kind of :class:`Weights`."""
     xp = xp_of(q)
-    q, k, v, lead = _with_equal_leads(q, k, v)
+    q, k, v, lead = with_equal_leads(q, k, v)
     L, S = q.shape[-2], k.shape[-2]
     dq, dk, dv = xp.empty_like(q), xp.empty_like(k), xp.empty_like(v)
-    sums, shifts, *weights = saved
+    sums, shifts, *saved_weights = saved
     dmask = None
     if with_mask and mask is not None:
         dmask = xp.zeros(mask.shape, q.dtype)
     if not S or not sums.size:
         dq[...], dk[...], dv[...] = 0, 0, 0
         return dq, dk, dv, dmask
-    mask, dmask_aligned = _aligned(mask, len(lead) + 2), _aligned(dmask, len(lead) + 2)
-    tiles = _tiles(xp, L, S, causal, q.dtype)
-    scale = q.dtype.type(scale)
-    done = 0
-    for g in _groups(lead, tiles[-1], q.itemsize):
-        q_g, k_g, v_g, dq_g = q[g], k[g], v[g], dq[g]
-        dout_g = dout[g] / sums[g]
-        dot = xp.einsum("...d,...d->...", dout_g, out[g])[..., None]
-        # Over several tiles, dk and dv are added up in arrays without gaps: half of the time of the sums.
-        dk_g, dv_g = (dk[g], dv[g]) if len(tiles) == 1 else (xp.empty(x.shape, x.dtype) for x in (k_g, v_g))
-        # The last tile comes first: it sees most keys and fills the arrays that the others add to.
-        for n in range(len(tiles) - 1, -1, -1):
-            i, j, c, triangle = tiles[n]
-            q_t, k_t, dout_t = q_g[..., i:j, :], k_g[..., :c, :], dout_g[..., i:j, :]
-            if weights:
-                p = weights[done + n]
-            else:
-                tile = q_t, k_t, scale, _part(mask, g, i, j, c), triangle
-                if shifts is None:
-                    p = _weights(*tile)
+    mask, dmask_aligned = aligned(mask, len(lead) + 2), aligned(dmask, len(lead) + 2)
+    tiles = tiles_of(xp, L, S, causal, q.dtype)
+    groups = groups_of(lead, tiles[-1], q.itemsize)
+    kept_scale = q.dtype.type(kept_scale)
+
+    def work(part: slice) -> None:
+        weights = weights_class(q, S, scale)
+        for number in range(part.start, part.stop):
+            g = groups[number]
+            q_g, k_g, v_g, dq_g = q[g], k[g], v[g], dq[g]
+            dout_g = dout[g] / sums[g]
+            dot = xp.einsum("...d,...d->...", dout_g, out[g])[..., None]
+            # Over several tiles, dk and dv are added up in arrays without gaps: half of the time of the sums.
+            dk_g, dv_g = (dk[g], dv[g]) if len(tiles) == 1 else (xp.empty(x.shape, x.dtype) for x in (k_g, v_g))
+            # The last tile comes first: it sees most keys and fills the arrays that the others add to.
+            for n in range(len(tiles) - 1, -1, -1):
+                i, j, c, triangle = tiles[n]
+                q_t, k_t, dout_t = q_g[..., i:j, :], k_g[..., :c, :], dout_g[..., i:j, :]
+                if saved_weights:
+                    p = saved_weights[number * len(tiles) + n]
+                elif shifts is None:
+                    p = weights.forward(xp.matmul(q_t, k_t.mT), part_of(mask, g, i, j, c), triangle, None, i)
                 else:
+                    tile = q_t, k_t, scale, part_of(mask, g, i, j, c), triangle
                     p, _ = _shifted_weights(*tile, shifts[g][..., i:j, :])
-            ds = xp.matmul(dout_t, v_g[..., :c, :].mT)
-            dropped = p
-            if kept is not None:
-                kept_t = kept[g][..., i:j, :c] * q.dtype.type(kept_scale)
-                dropped = p * kept_t
-                ds *= kept_t
-            ds -= dot[..., i:j, :]
-            ds *= p
-            if dmask_aligned is not None:
-                part = _part(dmask_aligned, g, i, j, c)
-                part += _summed_to(ds, part.shape)
-            ds *= scale
-            xp.matmul(ds, k_t, out=dq_g[..., i:j, :])
-            dv_t, dk_t = dv_g[..., :c, :], dk_g[..., :c, :]
-            if n == len(tiles) - 1:
-                xp.matmul(dropped.mT, dout_t, out=dv_t)
-                xp.matmul(ds.mT, q_t, out=dk_t)
-                dv_g[..., c:, :], dk_g[..., c:, :] = 0, 0
-            else:
-                dv_t += xp.matmul(dropped.mT, dout_t)
-                dk_t += xp.matmul(ds.mT, q_t)
-        if len(tiles) > 1:
-            dk[g], dv[g] = dk_g, dv_g
-        done += len(tiles)
+                ds = xp.matmul(dout_t, v_g[..., :c, :].mT)
+                dropped = p
+                if kept is not None:
+                    kept_t = kept[g][..., i:j, :c] * kept_scale
+                    dropped = p * kept_t
+                    ds *= kept_t
+                dmask_t = None if dmask_aligned is None else part_of(dmask_aligned, g, i, j, c)
+                weights.backward(ds, p, dot[..., i:j, :], triangle, i, dmask_t)
+                xp.matmul(ds, k_t, out=dq_g[..., i:j, :])
+                dv_t, dk_t = dv_g[..., :c, :], dk_g[..., :c, :]
+                if n == len(tiles) - 1:
+                    xp.matmul(dropped.mT, dout_t, out=dv_t)
+                    xp.matmul(ds.mT, q_t, out=dk_t)
+                    dv_g[..., c:, :], dk_g[..., c:, :] = 0, 0
+                else:
+                    dv_t += xp.matmul(dropped.mT, dout_t)
+                    dk_t += xp.matmul(ds.mT, q_t)
+            if len(tiles) > 1:
+                dk[g], dv[g] = dk_g, dv_g
+
+    if dmask is None:
+        in_groups(xp, work, len(groups))
+    else:  # several groups may add to the same place of its gradient
+        work(slice(0, len(groups)))
     return dq, dk, dv, dmask
 
 
 def _one_query(q: Array, k: Array, v: Array, mask: Array | None, scale: float) -> Array:
     """Return attention for a single query, as in generation, where each call counts: a fifth off the time."""
-    p = _weights(q, k, scale, mask, None)
+    p = xp_of(q).matmul(q, k.mT)
+    p *= q.dtype.type(scale)
+    if mask is not None and mask.dtype.kind == "f":
+        p += mask
+    xp_of(q).exp(p, out=p)
+    if mask is not None and mask.dtype.kind == "b":
+        p *= mask.astype(q.dtype)
     sums = p.sum(axis=-1, keepdims=True)
     if not _in_range(sums):
         p, _ = _shifted_weights(q, k, scale, mask, None)
@@ -229,23 +337,6 @@ def _one_query(q: Array, k: Array, v: Array, mask: Array | None, scale: float) -
 
 def _in_range(sums: Array) -> bool:
     return bool(sums.min() >= 1 / _LARGE) and bool(sums.max() <= _LARGE)
-
-
-def _weights(q: Array, k: Array, scale: float, mask: Array | None, triangle: Array | None) -> Array:
-    """Return exp(scale q k^T + mask) for a tile, and 0 for what may not be seen."""
-    # It becomes 0 after exp: a product takes less time than a choice before.
-    xp = xp_of(q)
-    p = xp.matmul(q, k.mT)
-    p *= q.dtype.type(scale)
-    if mask is not None and mask.dtype.kind == "f":
-        p += mask
-    xp.exp(p, out=p)
-    if triangle is not None:
-        block = p if triangle.shape[-1] == p.shape[-1] else p[..., p.shape[-1] - triangle.shape[-1] :]
-        block *= triangle
-    if mask is not None and mask.dtype.kind == "b":
-        p *= mask.astype(q.dtype)
-    return p
 
 
 def _shifted_weights(
@@ -269,82 +360,3 @@ def _shifted_weights(
     p -= shift
     xp.exp(p, out=p)
     return p, shift
-
-
-def _tiles(xp: Any, L: int, S: int, causal: bool, dtype: Any) -> list[tuple[int, int, int, Array | None]]:
-    """Return for each tile of queries i to j how many keys it sees, and 1 and 0 for those each may see.
-
-    Where the triangle is narrower than the tile, it belongs to the last keys; all see those before.
-    """
-    # The fastest of 32 to 512 rows; the slowest takes a third longer. Under causality, lower tiles skip more, and
-    # higher ones multiply faster while they fit the cache; else a tile for each matrix needs no sums over tiles.
-    if causal:
-        rows = min(L, 128 if 256 < S <= 1024 else 64)
-    else:
-        rows = min(L, max(64, (1 << 18) // S))
-    tiles = []
-    for i in range(0, L, rows):
-        j = min(i + rows, L)
-        c = min(j, S) if causal else S
-        triangle = None
-        if causal and i < S:
-            # As wide as the tile, one multiplication runs through without gaps: a sixth of the time.
-            first = 0 if c <= 512 else i
-            triangle = xp.tri(j - i, c - first, i - first, dtype)
-        tiles.append((i, j, c, triangle))
-    return tiles
-
-
-def _groups(
-    lead: tuple[int, ...], last: tuple[int, int, int, Any], itemsize: int
-) -> Iterator[tuple[slice, ...]]:
-    """Yield the parts of the leading dimensions that are computed together, so that tiles fit the cache."""
-    i, j, c, _ = last
-    return _parts(lead, max(1, _TILE_BYTES // ((j - i) * c * itemsize)))
-
-
-def _parts(lead: tuple[int, ...], size: int) -> Iterator[tuple[slice, ...]]:
-    """Yield indices that cut leading dimensions into parts of at most ``size`` matrices."""
-    if not lead:
-        yield ()
-        return
-    inner = math.prod(lead[1:])
-    if inner > size:
-        for i in range(lead[0]):
-            for rest in _parts(lead[1:], size):
-                yield (slice(i, i + 1), *rest)
-    else:
-        step = size // inner
-        for i in range(0, lead[0], step):
-            yield (slice(i, i + step),)
-
-
-def _with_equal_leads(q: Array, k: Array, v: Array) -> tuple[Array, Array, Array, tuple[int, ...]]:
-    """Return the three with their leading dimensions broadcast, and these."""
-    lead = q.shape[:-2]
-    if k.shape[:-2] == lead and v.shape[:-2] == lead:
-        return q, k, v, lead
-    xp = xp_of(q)
-    lead = xp.broadcast_shapes(lead, k.shape[:-2], v.shape[:-2])
-    q, k, v = (xp.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (q, k, v))
-    return q, k, v, lead
-
-
-def _aligned(mask: Array | None, ndim: int) -> Array | None:
-    """Return a mask with dimensions of size 1 in front, up to ``ndim``."""
-    return mask if mask is None else mask.reshape((1,) * (ndim - mask.ndim) + mask.shape)
-
-
-def _part(mask: Array | None, g: tuple[slice, ...], i: int, j: int, c: int) -> Any:
-    """Return the part of an aligned mask that belongs to a tile, a view."""
-    if mask is None:
-        return None
-    index = [*g, *[slice(None)] * (mask.ndim - 2 - len(g)), slice(i, j), slice(0, c)]
-    return mask[tuple(slice(None) if n == 1 else s for s, n in zip(index, mask.shape, strict=True))]
-
-
-def _summed_to(x: Array, shape: tuple[int, ...]) -> Array:
-    """Return x summed over the dimensions where ``shape`` has size 1."""
-    dims = tuple(d for d, n in enumerate(shape) if n == 1 and x.shape[d] != 1)
-    return x.sum(axis=dims, keepdims=True) if dims else x
-
