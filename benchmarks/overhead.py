@@ -1,6 +1,6 @@
 """What an operation costs beside its arithmetic, on three numbers: minillm and PyTorch in turn.
 
-    python -m benchmarks.op_overhead
+    python -m benchmarks overhead [--rounds 30]
 """
 
 from __future__ import annotations
@@ -10,12 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.timing import in_turn, use_threads
-
-use_threads(1)
-
-import numpy as np  # noqa: E402
-
-import minillm  # noqa: E402
 
 REPEATS = 1000
 
@@ -57,10 +51,18 @@ def repeated(run: Callable[[], Any]) -> Callable[[], None]:
     return many
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks overhead", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=30)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    use_threads(1)
+
+    import numpy as np
+
+    import minillm
+
     libraries = {"minillm": minillm}
     try:
         import torch
