@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 
 import numpy as np
@@ -240,3 +241,91 @@ def test_in_order_is_a_contiguous_copy():
     copy = in_order(matrix)
     assert copy.flags.c_contiguous
     np.testing.assert_array_equal(copy, matrix)
+
+
+# -- the sets of kernels, and the threads ---------------------------------------------------------------
+
+
+@pytest.fixture
+def chosen(kernels):
+    """Let layers compute with the set of the test."""
+    minillm.set_kernels("numba" if kernels.__name__.endswith("fast") else "numpy")
+    yield
+    minillm.set_kernels(None)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("sizes", [*BATCHES.values(), (7,) * 12, (7, 7, 5, 4, 4, 3, 2, 2, 1)])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_each_set_and_parts_of_the_batch(chosen, threads, monkeypatch, case, sizes, reverse, dtype):
+    monkeypatch.setattr(steps, "LEAST_ROWS", 1)
+    monkeypatch.setattr(steps, "LEAST_PRODUCT", 1)
+    layer, arguments = case(sizes, reverse)
+    exact = [a for a in arguments if isinstance(a, minillm.Tensor)]
+    cast = [a.detach().to(dtype).requires_grad_() if isinstance(a, minillm.Tensor) else a for a in arguments]
+    inputs = [a for a in cast if isinstance(a, minillm.Tensor)]
+    fused, plain = layer.apply(*cast), layer.composite(*arguments)
+    dys = [ops.randn(*y.shape, dtype="float64") for y in plain]
+    gradients = grad(list(fused), inputs, [dy.to(dtype) for dy in dys])
+    close = {"rtol": 1e-9, "atol": 1e-11} if dtype == "float64" else {"rtol": 1e-4, "atol": 2e-5}
+    wanted = [*plain, *grad(list(plain), exact, dys)]
+    for a, b in zip([*fused, *gradients], wanted, strict=True):
+        assert a.dtype == inputs[0].dtype
+        np.testing.assert_allclose(a.numpy(force=True), b.numpy(force=True), **close)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_infinities_and_nan_stay_in_their_sequence(chosen, case):
+    """Gates are 0 and 1 at infinite sums; NaN is not lost."""
+    layer, arguments = case((3, 3), False)
+    arguments = [a.detach().float() if isinstance(a, minillm.Tensor) else a for a in arguments]
+    x = arguments[0].numpy()
+    x[0], x[1] = 1e30, np.nan
+    y = layer.apply(*arguments)[0].numpy()
+    assert not np.isnan(y[0]).any()
+    assert np.isnan(y[1]).all()
+    assert np.isnan(y[4]).all()
+    assert np.isfinite(y[[2, 5]]).all()
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid"])
+def test_compiled_tanh_and_sigmoid(name):
+    numba = pytest.importorskip("numba")
+    hyperbolic = importlib.import_module("minillm.kernels.fast.hyperbolic")
+    function = getattr(hyperbolic, name)
+
+    @numba.njit
+    def all_of(x, y):
+        for i in range(x.size):
+            y[i] = function(x[i])
+
+    x = np.concatenate([np.linspace(-12, 12, 10001), [0, 1e-30, -1e-30, 1e5, -1e5, np.inf, -np.inf, np.nan]])
+    x = x.astype("float32")
+    y = np.empty_like(x)
+    all_of(x, y)
+    exact = np.tanh(x.astype("float64"))
+    if name == "sigmoid":
+        exact = (np.tanh(x.astype("float64") / 2) + 1) / 2
+    np.testing.assert_allclose(y, exact, rtol=4e-7 if name == "tanh" else 0, atol=0 if name == "tanh" else 2e-7)
+
+
+@given(lengths, st.booleans(), st.integers(1, 4))
+def test_parts_of_the_batch_walk_every_row_once(lengths, reverse, count):
+    walked = Steps(sizes_of(lengths), reverse)
+    bounds = [len(lengths) * i // count for i in range(count + 1)]
+    states = walked.buffer(np.zeros((len(lengths), 1)))
+    states[:] = np.arange(len(states))[:, None]
+    whole = {
+        row: number
+        for step in walked.walk
+        for row, number in zip(range(step.rows.start, step.rows.stop), walked.before(states, step)[:, 0], strict=True)
+    }
+    seen = []
+    for first, last in itertools.pairwise(bounds):
+        for step in walked.part(slice(first, last)):
+            rows = list(range(step.rows.start, step.rows.stop))
+            assert len(rows) == step.size <= last - first
+            assert walked.before(states, step)[:, 0].tolist() == [whole[row] for row in rows]
+            seen += rows
+    assert sorted(seen) == list(range(walked.rows))
