@@ -12,11 +12,33 @@ from minillm.nn.module import Module
 from minillm.ops import Parameter, Tensor, empty, ones, tensor, zeros
 
 
-def _sizes(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+class _Norm(Module):
+    """A learned scale over the last dimensions."""
+
+    weight: Parameter | None
+
+    def __init__(
+        self, normalized_shape: int | Sequence[int], eps: float | None, elementwise_affine: bool, **kind: Any
+    ) -> None:
+        super().__init__()
+        sizes = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape, self.eps, self.elementwise_affine = sizes, eps, elementwise_affine
+        self._learn("weight", elementwise_affine, **kind)
+
+    def _learn(self, name: str, wanted: bool, **kind: Any) -> None:
+        """Register a parameter of the normalised shape, or None."""
+        self.register_parameter(name, Parameter(empty(self.normalized_shape, **kind)) if wanted else None)
+
+    def reset_parameters(self) -> None:
+        """Set the scale to ones, and the shift, if there is one, to zeros."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
-class LayerNorm(Module):
+class LayerNorm(_Norm):
     """y = (x - mean) / sqrt(var + eps) * weight + bias, over the last dimensions.
 
     Args:
@@ -37,37 +59,27 @@ class LayerNorm(Module):
         tensor([[-1.0000,  1.0000]], grad_fn=<layer_norm>)
     """
 
-    weight: Parameter | None
+    eps: float
     bias: Parameter | None
 
     def __init__(
         self, normalized_shape: int | Sequence[int], eps: float = 1e-5, elementwise_affine: bool = True,
         bias: bool = True, device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
-        super().__init__()
-        self.normalized_shape = _sizes(normalized_shape)
-        self.eps, self.elementwise_affine = eps, elementwise_affine
-        for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
-            self.register_parameter(
-                name, Parameter(empty(self.normalized_shape, device=device, dtype=dtype)) if wanted else None
-            )
+        super().__init__(normalized_shape, eps, elementwise_affine, device=device, dtype=dtype)
+        self._learn("bias", elementwise_affine and bias, device=device, dtype=dtype)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Set the scale to ones and the shift to zeros."""
-        if self.weight is not None:
-            init.ones_(self.weight)
+        super().reset_parameters()
         if self.bias is not None:
             init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
-    def extra_repr(self) -> str:
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
-
-class RMSNorm(Module):
+class RMSNorm(_Norm):
     """y = x / sqrt(mean(x^2) + eps) * weight, over the last dimensions.
 
     Args:
@@ -83,29 +95,15 @@ class RMSNorm(Module):
         tensor([[0.8485, 1.1314]])
     """
 
-    weight: Parameter | None
-
     def __init__(
         self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True,
         device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
-        super().__init__()
-        self.normalized_shape = _sizes(normalized_shape)
-        self.eps, self.elementwise_affine = eps, elementwise_affine
-        scale = Parameter(empty(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None
-        self.register_parameter("weight", scale)
+        super().__init__(normalized_shape, eps, elementwise_affine, device=device, dtype=dtype)
         self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Set the scale to ones."""
-        if self.weight is not None:
-            init.ones_(self.weight)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
-
-    def extra_repr(self) -> str:
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
 class BatchNorm1d(Module):
@@ -148,10 +146,9 @@ class BatchNorm1d(Module):
         kind = {"device": device, "dtype": dtype}
         self.register_parameter("weight", Parameter(ones(num_features, **kind)) if affine else None)
         self.register_parameter("bias", Parameter(zeros(num_features, **kind)) if affine else None)
-        tracked = track_running_stats
-        self.register_buffer("running_mean", zeros(num_features, **kind) if tracked else None)
-        self.register_buffer("running_var", ones(num_features, **kind) if tracked else None)
-        self.register_buffer("num_batches_tracked", tensor(0, device=device) if tracked else None)
+        stats = zeros(num_features, **kind), ones(num_features, **kind), tensor(0, device=device)
+        for name, value in zip(("running_mean", "running_var", "num_batches_tracked"), stats, strict=True):
+            self.register_buffer(name, value if track_running_stats else None)
 
     def reset_running_stats(self) -> None:
         """Forget all batches."""
