@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, overload
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, TypeVar, overload
 
 from minillm.nn.module import Module
 from minillm.ops import Parameter, Tensor
+
+R = TypeVar("R", bound="_Row")
 
 
 def _place(name: str, length: int, index: int) -> int:
@@ -50,6 +52,17 @@ class _Row(Module):
         gone = set(list(self._modules)[index]) if isinstance(index, slice) else {self._key(index)}
         self._renumber(module for name, module in self._modules.items() if name not in gone)
 
+    def append(self: R, module: Module) -> R:
+        """Add a module at the end; returns the container."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def extend(self: R, modules: Iterable[Module]) -> R:
+        """Add modules at the end; returns the container."""
+        for module in list(modules):
+            self.append(module)
+        return self
+
     def insert(self, index: int, module: Module) -> None:
         """Put a module before the one at ``index``."""
         modules = list(self)
@@ -87,7 +100,7 @@ class Sequential(_Row):
 
     def __init__(self, *args: Any) -> None:
         super().__init__()
-        if len(args) == 1 and isinstance(args[0], Mapping):
+        if len(args) == 1 and isinstance(args[0], Mapping) and not isinstance(args[0], Module):
             for name, module in args[0].items():
                 self.add_module(name, module)
         else:
@@ -103,17 +116,6 @@ class Sequential(_Row):
         if isinstance(index, slice):
             return type(self)(OrderedDict(list(self._modules.items())[index]))
         return self._modules[self._key(index)]
-
-    def append(self, module: Module) -> Sequential:
-        """Add a module at the end; returns the container."""
-        self.add_module(str(len(self)), module)
-        return self
-
-    def extend(self, modules: Iterable[Module]) -> Sequential:
-        """Add modules at the end; returns the container."""
-        for module in modules:
-            self.append(module)
-        return self
 
 
 class ModuleList(_Row):
@@ -145,19 +147,8 @@ class ModuleList(_Row):
     def __add__(self, modules: Iterable[Module]) -> ModuleList:
         return ModuleList([*self, *modules])
 
-    def append(self, module: Module) -> ModuleList:
-        """Add a module at the end; returns the list."""
-        self.add_module(str(len(self)), module)
-        return self
 
-    def extend(self, modules: Iterable[Module]) -> ModuleList:
-        """Add modules at the end; returns the list."""
-        for module in list(modules):
-            self.append(module)
-        return self
-
-
-class ModuleDict(Module):
+class ModuleDict(Module, MutableMapping[str, Module]):
     """A dict of modules that are found by ``parameters()``, ``state_dict()`` and the like; it has no forward.
 
     Args:
@@ -194,40 +185,9 @@ class ModuleDict(Module):
     def __iter__(self) -> Iterator[str]:
         return iter(self._modules)
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._modules
-
-    def keys(self) -> Iterable[str]:
-        """Return the names."""
-        return self._modules.keys()
-
-    def values(self) -> Iterable[Module]:
-        """Return the modules."""
-        return self._modules.values()
-
-    def items(self) -> Iterable[tuple[str, Module]]:
-        """Return the pairs of name and module."""
-        return self._modules.items()
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return the module of that name, or the default."""
-        return self._modules.get(key, default)
-
-    def pop(self, key: str) -> Module:
-        """Take the module of that name out and return it."""
-        module = self[key]
-        del self[key]
-        return module
-
-    def clear(self) -> None:
-        """Take all modules out."""
-        for name in list(self._modules):
-            del self[name]
-
-    def update(self, modules: Any) -> None:
-        """Add modules, in the place of those of the same name."""
-        for name, module in modules.items() if hasattr(modules, "items") else modules:
-            self[name] = module
+    # A mapping with the same modules is another module nevertheless.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
 
 class ParameterList(Module):

@@ -9,7 +9,6 @@ from typing import Any
 
 from minillm.nn.functional.recurrent import GruLayer
 from minillm.nn.recurrent import RNNBase
-from minillm.ops import Tensor
 
 
 class GRU(RNNBase):
@@ -43,6 +42,8 @@ class GRU(RNNBase):
         ((7, 5, 40), (2, 5, 20))
     """
 
+    layer = GruLayer
+
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
         dropout: float = 0.0, bidirectional: bool = False, device: Any = None, dtype: Any = None,
@@ -51,9 +52,3 @@ class GRU(RNNBase):
             "GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
             device=device, dtype=dtype,
         )  # fmt: skip
-
-    def _layer(
-        self, x: Tensor, states: list[Tensor], weights: list[Any], batch_sizes: tuple[int, ...], reverse: bool
-    ) -> tuple[Tensor, ...]:
-        w_ih, w_hh, b_ih, b_hh = weights if self.bias else [*weights, None, None]
-        return GruLayer.apply(x, states[0], w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse)

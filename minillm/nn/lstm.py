@@ -11,7 +11,6 @@ from typing import Any
 
 from minillm.nn.functional.recurrent import LstmLayer
 from minillm.nn.recurrent import RNNBase
-from minillm.ops import Tensor
 
 
 class LSTM(RNNBase):
@@ -46,6 +45,8 @@ class LSTM(RNNBase):
         ((7, 5, 20), (2, 5, 20), (2, 5, 20))
     """
 
+    layer = LstmLayer
+
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
         dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0, device: Any = None, dtype: Any = None,
@@ -55,10 +56,5 @@ class LSTM(RNNBase):
             proj_size, device, dtype,
         )  # fmt: skip
 
-    def _layer(
-        self, x: Tensor, states: list[Tensor], weights: list[Any], batch_sizes: tuple[int, ...], reverse: bool
-    ) -> tuple[Tensor, ...]:
-        w_hr = weights[-1] if self.proj_size else None
-        w_ih, w_hh = weights[:2]
-        b_ih, b_hh = weights[2:4] if self.bias else (None, None)
-        return LstmLayer.apply(x, *states, w_ih, w_hh, b_ih, b_hh, w_hr, batch_sizes, reverse)
+    def _settings(self, weights: list[Any]) -> tuple[Any, ...]:
+        return (weights[-1] if self.proj_size else None,)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from minillm import ops
 from minillm.autograd.errors import OperationError, OperationTypeError
+from minillm.autograd.function import Function
 from minillm.backend import to_numpy
 from minillm.nn import init
 from minillm.nn.functional.dropout import dropout
@@ -60,6 +61,8 @@ class RNNBase(Module):
 
     All parameters start evenly distributed between -k and k with k = 1 / sqrt(hidden_size).
     """
+
+    layer: ClassVar[type[Function]]  # one layer in one direction
 
     def __init__(
         self, mode: str, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
@@ -147,11 +150,8 @@ class RNNBase(Module):
             raise OperationTypeError(f"{name}: got {type(input).__name__}; it needs a tensor or a PackedSequence")
         packed = isinstance(input, PackedSequence)
         if features.ndim not in ((2,) if packed else (2, 3)):
-            needs = (
-                "(N, input_size) of a packed sequence"
-                if packed
-                else (f"({'B, T' if self.batch_first else 'T, B'}, input_size), or (T, input_size) without a batch")
-            )
+            needs = f"({'B, T' if self.batch_first else 'T, B'}, input_size), or (T, input_size) without a batch"
+            needs = "(N, input_size) of a packed sequence" if packed else needs
             raise OperationError(f"{name}: got an input of shape {features.shape}; it needs {needs}")
         if features.shape[-1] != self.input_size:
             raise OperationError(
@@ -215,19 +215,9 @@ class RNNBase(Module):
 
     # -- the computation ----------------------------------------------------------------------------
 
-    def _layer(
-        self, x: Tensor, states: list[Tensor], weights: list[Any], batch_sizes: tuple[int, ...], reverse: bool
-    ) -> tuple[Tensor, ...]:
-        """Return the outputs of one layer in one direction, and its last states.
-
-        Args:
-            x: (N, features).
-            states: the states before it, each (B, features).
-            weights: weight_ih, weight_hh, then the biases and weight_hr where there are.
-            batch_sizes: the number of rows in each step.
-            reverse: walk from the end.
-        """
-        raise NotImplementedError
+    def _settings(self, weights: list[Any]) -> tuple[Any, ...]:
+        """Return what ``layer`` takes between the biases and the batch sizes."""
+        return ()
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """Run over a sequence.
@@ -258,8 +248,9 @@ class RNNBase(Module):
             outputs = []
             for k in range(layer * directions, (layer + 1) * directions):
                 before = [state[k] for state in states]
-                reverse = k % directions == 1
-                output, *final = self._layer(y, before, weights[k], rows.batch_sizes, reverse)
+                biases = weights[k][2:4] if self.bias else (None, None)
+                settings = *self._settings(weights[k]), rows.batch_sizes, k % directions == 1
+                output, *final = self.layer.apply(y, *before, *weights[k][:2], *biases, *settings)
                 outputs.append(output)
                 finals.append(final)
             y = outputs[0] if directions == 1 else ops.cat(outputs, dim=1)

@@ -10,7 +10,6 @@ from typing import Any
 from minillm.autograd.errors import OperationError
 from minillm.nn.functional.recurrent import RnnLayer
 from minillm.nn.recurrent import RNNBase
-from minillm.ops import Tensor
 
 
 class RNN(RNNBase):
@@ -39,6 +38,8 @@ class RNN(RNNBase):
         ((5, 7, 20), (2, 5, 20))
     """
 
+    layer = RnnLayer
+
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", bias: bool = True,
         batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device: Any = None,
@@ -53,8 +54,5 @@ class RNN(RNNBase):
             device=device, dtype=dtype,
         )  # fmt: skip
 
-    def _layer(
-        self, x: Tensor, states: list[Tensor], weights: list[Any], batch_sizes: tuple[int, ...], reverse: bool
-    ) -> tuple[Tensor, ...]:
-        w_ih, w_hh, b_ih, b_hh = weights if self.bias else [*weights, None, None]
-        return RnnLayer.apply(x, states[0], w_ih, w_hh, b_ih, b_hh, self.nonlinearity, batch_sizes, reverse)
+    def _settings(self, weights: list[Any]) -> tuple[Any, ...]:
+        return (self.nonlinearity,)
