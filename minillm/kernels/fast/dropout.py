@@ -14,10 +14,12 @@ from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["dropout"]
 
+_SMALL = 1 << 13  # elements up to which NumPy's two passes are as fast as a call of the loop
+
 
 def dropout(x: Array, keep: Array, scale: float) -> Array:
     """Return x * scale where ``keep`` is true, else zero."""
-    if x.dtype.char not in "fd" or keep.dtype != np.bool_ or keep.shape != x.shape:
+    if x.size < _SMALL or x.dtype.char not in "fd" or keep.dtype != np.bool_ or keep.shape != x.shape:
         return cpu.dropout(x, keep, scale)
     flat, kept = x.reshape(-1), keep.reshape(-1).view(np.uint8)
     y = np.empty(flat.shape, x.dtype)

@@ -11,8 +11,8 @@ from minillm.backend import Array, in_parts
 
 __all__ = ["LEAST", "fit_rows", "has_loops", "value_and_slope"]
 
-# Elements that are worth a thread: they take some 30 microseconds, and to hand them over takes 20.
-LEAST = 1 << 16
+# Elements that are worth a thread: they take 100 microseconds and more, and to hand them over takes 50 to 90.
+LEAST = 1 << 18
 
 
 def has_loops(x: Array, *others: Array | None) -> bool:

@@ -17,6 +17,8 @@ from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["linear"]
 
+_SMALL = 1 << 15  # elements of the result up to which NumPy's sum is as fast as a call of the loop
+
 
 def linear(x: Array, weight: Array, bias: Array | None) -> Array:
     """Return x W^T + b.
@@ -32,6 +34,8 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Array:
     if bias is None or bias.shape != weight.shape[:1] or not has_loops(x, weight, bias):
         return cpu.linear(x, weight, bias)
     rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    if len(rows) * len(bias) < _SMALL:
+        return cpu.linear(x, weight, bias)
     y = rows.dot(weight.T)
     in_parts(lambda part: _add_to_rows(y[part], bias), len(y), max(1, LEAST // max(len(bias), 1)))
     return y if x.ndim == 2 else y.reshape(*x.shape[:-1], len(bias))
