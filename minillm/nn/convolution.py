@@ -68,15 +68,9 @@ class _Convolution(Module):
 
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        if self.padding != (0,) * self.num_dims:
-            text += f", padding={self.padding}"
-        if self.dilation != (1,) * self.num_dims:
-            text += f", dilation={self.dilation}"
-        if self.groups != 1:
-            text += f", groups={self.groups}"
-        if self.bias is None:
-            text += ", bias=False"
-        return text if self.padding_mode == "zeros" else f"{text}, padding_mode={self.padding_mode}"
+        text += self._changed(padding=(0,) * self.num_dims, dilation=(1,) * self.num_dims, groups=1)
+        text += ", bias=False" if self.bias is None else ""
+        return text + self._changed(padding_mode="zeros")
 
 
 class Conv1d(_Convolution):

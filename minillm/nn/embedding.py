@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from minillm.autograd import no_grad
-from minillm.autograd.errors import OperationError, OperationIndexError
+from minillm.autograd.errors import OperationError
 from minillm.nn import functional as F
 from minillm.nn import init
+from minillm.nn.functional.embedding import padding_row
 from minillm.nn.module import Module
 from minillm.ops import Parameter, Tensor, empty
 
@@ -50,18 +51,11 @@ class Embedding(Module):
     ) -> None:  # fmt: skip
         if num_embeddings < 0 or embedding_dim < 0:
             raise OperationError(f"Embedding: got sizes {num_embeddings} and {embedding_dim}; they may not be negative")
-        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
-            raise OperationIndexError(
-                f"Embedding: got padding_idx={padding_idx}; a table of {num_embeddings} rows needs it to lie "
-                f"between {-num_embeddings} and {num_embeddings - 1}"
-            )
-        if sparse:
-            raise OperationError("Embedding: got sparse=True, but gradients are whole tables here; leave sparse=False")
+        padding_idx = padding_row("Embedding", num_embeddings, padding_idx, sparse)
         super().__init__()
-        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
-        self.max_norm, self.norm_type, self.scale_grad_by_freq = max_norm, norm_type, scale_grad_by_freq
-        self.sparse = sparse
+        self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
+        self.max_norm, self.norm_type = max_norm, norm_type
+        self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
         if _weight is None:
             table = empty(num_embeddings, embedding_dim, device=device, dtype=dtype)
             self.weight = Parameter(table, requires_grad=not _freeze)
@@ -119,13 +113,5 @@ class Embedding(Module):
         )  # fmt: skip
 
     def extra_repr(self) -> str:
-        text = f"{self.num_embeddings}, {self.embedding_dim}"
-        if self.padding_idx is not None:
-            text += f", padding_idx={self.padding_idx}"
-        if self.max_norm is not None:
-            text += f", max_norm={self.max_norm}"
-        if self.norm_type != 2:
-            text += f", norm_type={self.norm_type}"
-        if self.scale_grad_by_freq:
-            text += f", scale_grad_by_freq={self.scale_grad_by_freq}"
-        return text
+        changed = self._changed(padding_idx=None, max_norm=None, norm_type=2, scale_grad_by_freq=False)
+        return f"{self.num_embeddings}, {self.embedding_dim}{changed}"

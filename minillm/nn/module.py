@@ -431,6 +431,11 @@ class Module(HasState):
         """Return what stands between the brackets of the representation."""
         return ""
 
+    def _changed(self, **defaults: Any) -> str:
+        """Return ``, name=value`` for each setting that is not the default one, for :meth:`extra_repr`."""
+        settings = {name: getattr(self, name) for name in defaults}
+        return "".join(f", {name}={value}" for name, value in settings.items() if value != defaults[name])
+
     def __repr__(self) -> str:
         lines = [self.extra_repr()] if self.extra_repr() else []
         for names, text in _runs([(name, repr(module)) for name, module in self._modules.items()]):

@@ -273,10 +273,6 @@ class RNNBase(Module):
         return y, hidden
 
     def extra_repr(self) -> str:
-        parts = [f"{self.input_size}, {self.hidden_size}"]
-        defaults = {
-            "proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0,
-            "bidirectional": False,
-        }  # fmt: skip
-        parts += [f"{name}={getattr(self, name)}" for name, value in defaults.items() if getattr(self, name) != value]
-        return ", ".join(parts)
+        return f"{self.input_size}, {self.hidden_size}" + self._changed(
+            proj_size=0, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False
+        )

@@ -82,7 +82,7 @@ class RNNCellBase(Module):
         return [ops.reshape(state, expected) for state in after]
 
     def extra_repr(self) -> str:
-        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+        return f"{self.input_size}, {self.hidden_size}" + self._changed(bias=True)
 
 
 class RNNCell(RNNCellBase):
@@ -121,8 +121,7 @@ class RNNCell(RNNCellBase):
         return self._step(RnnLayer, input, [hx], self.nonlinearity)[0]
 
     def extra_repr(self) -> str:
-        tail = "" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}"
-        return super().extra_repr() + tail
+        return super().extra_repr() + self._changed(nonlinearity="tanh")
 
 
 class GRUCell(RNNCellBase):

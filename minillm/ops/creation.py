@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from minillm.ops._tensor import Tensor
 
 
-def _finish(array: Array, requires_grad: bool) -> Tensor:
-    """Return a leaf on a new array."""
+def leaf_on(array: Array, requires_grad: bool) -> Tensor:
+    """Return a tensor on a new array."""
     if requires_grad and array.dtype.kind != "f":
         raise OperationTypeError(f"requires_grad: got {array.dtype}; only floating point tensors have gradients")
     return wrap(array, LEAF if requires_grad else None)
@@ -104,7 +104,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
         tensor([[1., 2.],
                 [3., 4.]])
     """
-    return _finish(array_from(data, dtype, device), requires_grad)
+    return leaf_on(array_from(data, dtype, device), requires_grad)
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
@@ -117,7 +117,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """
     if isinstance(data, TensorBase):
         return data.to(device=device, dtype=dtype)  # type: ignore[attr-defined]
-    return _finish(array_from(data, dtype, device, copy=False), False)
+    return leaf_on(array_from(data, dtype, device, copy=False), False)
 
 
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
@@ -130,7 +130,7 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     """
     if not isinstance(array, np.ndarray):
         raise OperationTypeError(f"from_numpy: got {type(array).__name__}; it needs a NumPy array")
-    return _finish(array_from(array, device="cpu", copy=False), False)
+    return leaf_on(array_from(array, device="cpu", copy=False), False)
 
 
 def _filled(name: str, sizes: tuple[Any, ...], dtype: Any, device: Any, requires_grad: bool) -> Tensor:
@@ -138,7 +138,7 @@ def _filled(name: str, sizes: tuple[Any, ...], dtype: Any, device: Any, requires
     if any(n < 0 for n in shape):
         raise OperationError(f"{name}: got the shape {shape}; sizes need to be 0 or more")
     dtype = get_default_dtype() if dtype is None else to_dtype(dtype)
-    return _finish(getattr(xp_for(device), name)(shape, dtype), requires_grad)
+    return leaf_on(getattr(xp_for(device), name)(shape, dtype), requires_grad)
 
 
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -190,11 +190,12 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
             else get_default_dtype()
         )  # fmt: skip
     shape = sizes_of("full", (size,) if isinstance(size, builtins.int) else tuple(size))
-    return _finish(xp_for(device).full(shape, fill_value, to_dtype(dtype)), requires_grad)
+    return leaf_on(xp_for(device).full(shape, fill_value, to_dtype(dtype)), requires_grad)
 
 
-def _like(input: Tensor, dtype: Any, device: Any) -> tuple[Any, Any]:
-    return input.dtype if dtype is None else dtype, input.device if device is None else device
+def kind_of(input: Tensor, dtype: Any, device: Any) -> dict[str, Any]:
+    """Return the dtype and the device that were asked for, or else those of another tensor."""
+    return {"dtype": input.dtype if dtype is None else dtype, "device": input.device if device is None else device}
 
 
 def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -205,8 +206,7 @@ def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires
         >>> minillm.zeros_like(minillm.tensor([1, 2]))
         tensor([0, 0])
     """
-    dtype, device = _like(input, dtype, device)
-    return zeros(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+    return zeros(input.shape, **kind_of(input, dtype, device), requires_grad=requires_grad)
 
 
 def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -217,8 +217,7 @@ def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_
         >>> minillm.ones_like(minillm.tensor([1, 2]))
         tensor([1, 1])
     """
-    dtype, device = _like(input, dtype, device)
-    return ones(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+    return ones(input.shape, **kind_of(input, dtype, device), requires_grad=requires_grad)
 
 
 def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -229,8 +228,7 @@ def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires
         >>> minillm.empty_like(minillm.tensor([1, 2])).shape
         (2,)
     """
-    dtype, device = _like(input, dtype, device)
-    return empty(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+    return empty(input.shape, **kind_of(input, dtype, device), requires_grad=requires_grad)
 
 
 def full_like(
@@ -243,8 +241,7 @@ def full_like(
         >>> minillm.full_like(minillm.tensor([1, 2]), 7)
         tensor([7, 7])
     """
-    dtype, device = _like(input, dtype, device)
-    return full(input.shape, fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
+    return full(input.shape, fill_value, **kind_of(input, dtype, device), requires_grad=requires_grad)
 
 
 def arange(
@@ -264,7 +261,7 @@ def arange(
         whole = all(isinstance(n, (builtins.int, np.integer)) for n in (start, end, step))
         dtype = "int64" if whole else get_default_dtype()
     numbers = start + np.arange(math.ceil((end - start) / step)) * step  # by products: no error adds up
-    return _finish(to_device(numbers.astype(to_dtype(dtype)), device or get_default_device()), requires_grad)
+    return leaf_on(to_device(numbers.astype(to_dtype(dtype)), device or get_default_device()), requires_grad)
 
 
 def linspace(
@@ -280,7 +277,7 @@ def linspace(
     if steps < 0:
         raise OperationError(f"linspace: got {steps} steps; it needs 0 or more")
     dtype = get_default_dtype() if dtype is None else to_dtype(dtype)
-    return _finish(
+    return leaf_on(
         to_device(np.linspace(start, end, steps).astype(dtype), device or get_default_device()), requires_grad
     )
 
@@ -295,4 +292,4 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
                 [0., 1.]])
     """
     dtype = get_default_dtype() if dtype is None else to_dtype(dtype)
-    return _finish(xp_for(device).eye(n, m, dtype=dtype), requires_grad)
+    return leaf_on(xp_for(device).eye(n, m, dtype=dtype), requires_grad)

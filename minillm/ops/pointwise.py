@@ -106,20 +106,6 @@ class Sqrt(Function):
         return dy / (2 * y)
 
 
-class Reciprocal(Function):
-    """y = 1 / x,  dx = -dy y^2."""
-
-    @quiet
-    def forward(self, x: Array) -> Array:
-        y = 1 / floating(x)
-        self.save_for_backward(y)
-        return y
-
-    def backward(self, dy: Any) -> Any:
-        (y,) = self.saved
-        return -dy * (y * y)
-
-
 class Sin(Function):
     """y = sin x,  dx = dy cos x."""
 
@@ -296,7 +282,7 @@ def rsqrt(input: Tensor) -> Tensor:
         >>> minillm.rsqrt(minillm.tensor([4.0]))
         tensor([0.5000])
     """
-    return Reciprocal.apply(sqrt(input))
+    return 1 / sqrt(input)
 
 
 def reciprocal(input: Tensor) -> Tensor:
@@ -307,7 +293,7 @@ def reciprocal(input: Tensor) -> Tensor:
         >>> minillm.reciprocal(minillm.tensor([4.0]))
         tensor([0.2500])
     """
-    return Reciprocal.apply(input)
+    return 1 / input
 
 
 def square(input: Tensor) -> Tensor:

@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minillm.autograd.errors import OperationError
-from minillm.autograd.function import LEAF, wrap
+from minillm.autograd.function import wrap
 from minillm.backend import default_generator, to_device, to_dtype, to_numpy
+from minillm.ops.creation import kind_of, leaf_on
 from minillm.ops.shape import sizes_of
 
 if TYPE_CHECKING:
     from minillm.backend import Generator
     from minillm.ops._tensor import Tensor
-
-
-def _drawn(array: Any, requires_grad: bool = False) -> Tensor:
-    return wrap(array, LEAF if requires_grad else None)
 
 
 def randn(
@@ -30,8 +27,8 @@ def randn(
         >>> minillm.randn(2, 3).shape
         (2, 3)
     """
-    generator = generator or default_generator()
-    return _drawn(generator.normal(sizes_of("randn", size), dtype=dtype, device=device), requires_grad)
+    draw = (generator or default_generator()).normal(sizes_of("randn", size), dtype=dtype, device=device)
+    return leaf_on(draw, requires_grad)
 
 
 def rand(
@@ -44,8 +41,8 @@ def rand(
         >>> minillm.rand(2, 3).shape
         (2, 3)
     """
-    generator = generator or default_generator()
-    return _drawn(generator.uniform(sizes_of("rand", size), dtype=dtype, device=device), requires_grad)
+    draw = (generator or default_generator()).uniform(sizes_of("rand", size), dtype=dtype, device=device)
+    return leaf_on(draw, requires_grad)
 
 
 def randn_like(
@@ -53,10 +50,8 @@ def randn_like(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Return :func:`randn` of the shape, dtype and device of another tensor."""
-    return randn(
-        input.shape, generator=generator, dtype=dtype or input.dtype, device=device or input.device,
-        requires_grad=requires_grad,
-    )  # fmt: skip
+    kind = kind_of(input, dtype, device)
+    return randn(input.shape, generator=generator, **kind, requires_grad=requires_grad)
 
 
 def rand_like(
@@ -64,10 +59,8 @@ def rand_like(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Return :func:`rand` of the shape, dtype and device of another tensor."""
-    return rand(
-        input.shape, generator=generator, dtype=dtype or input.dtype, device=device or input.device,
-        requires_grad=requires_grad,
-    )  # fmt: skip
+    kind = kind_of(input, dtype, device)
+    return rand(input.shape, generator=generator, **kind, requires_grad=requires_grad)
 
 
 def randint(
@@ -86,7 +79,7 @@ def randint(
     elif high is None:
         low, high = 0, low
     generator = generator or default_generator()
-    return _drawn(generator.integers(low, high, sizes_of("randint", (size,)), device=device).astype(to_dtype(dtype)))
+    return wrap(generator.integers(low, high, sizes_of("randint", (size,)), device=device).astype(to_dtype(dtype)))
 
 
 def randperm(n: int, *, generator: Generator | None = None, device: Any = None) -> Tensor:
@@ -97,7 +90,7 @@ def randperm(n: int, *, generator: Generator | None = None, device: Any = None) 
         >>> sorted(minillm.randperm(3).tolist())
         [0, 1, 2]
     """
-    return _drawn((generator or default_generator()).permutation(n, device=device))
+    return wrap((generator or default_generator()).permutation(n, device=device))
 
 
 def normal(
@@ -126,7 +119,7 @@ def normal(
         raise OperationError("normal: it needs a tensor for mean or std, or numbers for both and a size")
     if not tensors:
         generator = generator or default_generator()
-        return _drawn(generator.normal(sizes_of("normal", (size,)), mean, std, dtype, device))
+        return wrap(generator.normal(sizes_of("normal", (size,)), mean, std, dtype, device))
     if any(bool((x < 0).any()) for x in tensors if x is std):
         raise OperationError("normal: got a negative std")
     shape = np.broadcast_shapes(*(x.shape for x in tensors))
@@ -176,4 +169,4 @@ def multinomial(
         with np.errstate(divide="ignore"):
             times = -np.log1p(-uniform) / weights
         chosen = np.argsort(np.where(weights > 0, times, np.inf), axis=-1)[..., :num_samples]
-    return _drawn(to_device(chosen, input.device))
+    return wrap(to_device(chosen, input.device))

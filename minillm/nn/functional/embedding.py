@@ -87,21 +87,26 @@ def embedding(
         tensor([[ 2., 20.],
                 [ 1., 10.]])
     """
-    if sparse:
-        raise OperationError("embedding: got sparse=True, but gradients are whole tables here; leave sparse=False")
     if input.dtype.kind not in "iu":
         raise OperationTypeError(f"embedding: got an input of {input.dtype}; it needs integers: cast with .long()")
-    num_embeddings = weight.shape[0] if weight.ndim else 0
-    if padding_idx is not None:
-        if not -num_embeddings <= padding_idx < num_embeddings:
-            raise OperationIndexError(
-                f"embedding: got padding_idx={padding_idx}; a table of {num_embeddings} rows needs it to lie "
-                f"between {-num_embeddings} and {num_embeddings - 1}"
-            )
-        padding_idx %= num_embeddings
+    padding_idx = padding_row("embedding", weight.shape[0] if weight.ndim else 0, padding_idx, sparse)
     if max_norm is not None:
         _shorten_rows(weight, input, max_norm, norm_type)
     return Embedding.apply(input, weight, padding_idx, scale_grad_by_freq)
+
+
+def padding_row(name: str, num_embeddings: int, padding_idx: int | None, sparse: bool) -> int | None:
+    """Return the row of padding counted from 0; raise an error if there is no such row, or for sparse gradients."""
+    if sparse:
+        raise OperationError(f"{name}: got sparse=True, but gradients are whole tables here; leave sparse=False")
+    if padding_idx is None:
+        return None
+    if not -num_embeddings <= padding_idx < num_embeddings:
+        raise OperationIndexError(
+            f"{name}: got padding_idx={padding_idx}; a table of {num_embeddings} rows needs it to lie "
+            f"between {-num_embeddings} and {num_embeddings - 1}"
+        )
+    return padding_idx % num_embeddings
 
 
 def _shorten_rows(weight: Any, input: Any, max_norm: float, norm_type: float) -> None:
@@ -112,16 +117,6 @@ def _shorten_rows(weight: Any, input: Any, max_norm: float, norm_type: float) ->
         norms = (rows.abs() ** norm_type).sum(dim=1, keepdim=True) ** (1 / norm_type)
         factor = ops.where(norms > max_norm, max_norm / (norms + 1e-7), 1.0)
         weight.detach()[indices] = rows * factor
-
-
-class OneHot(Function):
-    """y = zeros with a one at each number."""
-
-    differentiable = False
-
-    def forward(self, x: Array, num_classes: int) -> Array:
-        xp = xp_of(x)
-        return (x[..., None] == xp.arange(num_classes)).astype("int64")
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
@@ -153,4 +148,4 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         num_classes = high + 1 if num_classes == -1 else num_classes
     elif num_classes <= 0:
         raise OperationError("one_hot: got no numbers; it needs num_classes to tell the length")
-    return OneHot.apply(tensor, num_classes)
+    return (ops.unsqueeze(tensor, -1) == ops.arange(num_classes, device=tensor.device)).long()
