@@ -53,13 +53,7 @@ class Module(HasState):
     _state_hooks: StateHooks | None = None
 
     def __init__(self) -> None:
-        self.__dict__.update(
-            training=True,
-            _parameters={},
-            _buffers={},
-            _modules={},
-            _transient_buffers=set(),
-        )
+        self.__dict__.update(training=True, _parameters={}, _buffers={}, _modules={}, _transient_buffers=set())
 
     # -- attributes ---------------------------------------------------------------------------------
 
@@ -192,12 +186,7 @@ class Module(HasState):
         return self._call_hooks
 
     def register_forward_hook(
-        self,
-        hook: Callable[..., Any],
-        *,
-        prepend: bool = False,
-        with_kwargs: bool = False,
-        always_call: bool = False,
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
     ) -> RemovableHandle:
         """Call ``hook(module, args, output)`` after each forward; it may return another output.
 
@@ -245,9 +234,7 @@ class Module(HasState):
         """
         return RemovableHandle(self._hooks_of_call().after_backward, hook, prepend)
 
-    def register_full_backward_pre_hook(
-        self, hook: Callable[..., Any], prepend: bool = False
-    ) -> RemovableHandle:
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_output)`` before the module's backward; it may return another grad_output."""
         return RemovableHandle(self._hooks_of_call().before_backward, hook, prepend)
 
@@ -263,8 +250,7 @@ class Module(HasState):
 
     def children(self) -> Iterator[Module]:
         """Yield the modules directly inside."""
-        for _, module in self.named_children():
-            yield module
+        return (module for _, module in self.named_children())
 
     def named_modules(
         self, memo: set[int] | None = None, prefix: str = "", remove_duplicate: bool = True
@@ -281,18 +267,13 @@ class Module(HasState):
 
     def modules(self) -> Iterator[Module]:
         """Yield this module and all inside it."""
-        for _, module in self.named_modules():
-            yield module
+        return (module for _, module in self.named_modules())
 
     def _named_members(
         self, place: str, prefix: str, recurse: bool, remove_duplicate: bool
     ) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
-        modules = (
-            self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
-            if recurse
-            else [(prefix, self)]
-        )
+        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         for path, module in modules:
             for name, value in getattr(module, place).items():
                 if value is None or (remove_duplicate and id(value) in seen):
@@ -308,8 +289,7 @@ class Module(HasState):
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Yield the parameters."""
-        for _, parameter in self.named_parameters(recurse=recurse):
-            yield parameter
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -319,8 +299,7 @@ class Module(HasState):
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """Yield the buffers."""
-        for _, buffer in self.named_buffers(recurse=recurse):
-            yield buffer
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
     def get_submodule(self, target: str) -> Module:
         """Return the module at a path, as in ``h.3.mlp``; itself for an empty one."""
