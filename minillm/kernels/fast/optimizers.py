@@ -126,7 +126,10 @@ def _descend_with_momentum(param: Any, grad: Any, buffer: Any, numbers: Any) -> 
         if kept != 0:
             b += kept * buffer[i]
         buffer[i] = b
-        param[i] -= of_momentum * b + of_grad * g
+        step = of_momentum * b
+        if of_grad != 0:
+            step += of_grad * g
+        param[i] -= step
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
