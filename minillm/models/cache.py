@@ -49,6 +49,11 @@ class KVCache:
 
     def write(self, layer: int, key: Array, value: Array) -> tuple[Array, Array]:
         """Do what :meth:`update` does on plain arrays."""
+        keys, values, end = self.append(layer, key, value)
+        return keys[:, :, :end], values[:, :, :end]
+
+    def append(self, layer: int, key: Array, value: Array) -> tuple[Array, Array, int]:
+        """Do the same and return the whole buffers, and how many of their tokens are written."""
         batch, _, new, _ = key.shape
         end = self.length + new
         if self._buffers[layer] is None:
@@ -63,7 +68,7 @@ class KVCache:
             )
         keys[:, :, self.length : end] = key
         values[:, :, self.length : end] = value
-        return keys[:, :, :end], values[:, :, :end]
+        return keys, values, end
 
     def _allocate(self, new: Array) -> Array:
         batch, heads, _, width = new.shape

@@ -29,7 +29,7 @@ from minillm.models.attention import attention_with_weights, causal_mask
 from minillm.models.cache import KVCache
 from minillm.models.config import Config, divisible, one_of, positive, probability
 from minillm.models.losses import language_model_loss
-from minillm.models.one_token import array_of, attend, layer_norm, linear, plain
+from minillm.models.one_token import activated, attend, normalized, plain, plain_linear, through
 from minillm.models.output import ModelOutput
 from minillm.models.pretrained import PretrainedModel
 from minillm.nn import functional as F
@@ -200,25 +200,20 @@ class GPT2Block(nn.Module):
             and plain(mlp, GPT2MLP)
             and plain(self.ln_1, nn.LayerNorm)
             and plain(self.ln_2, nn.LayerNorm)
-            and all(plain(part, Conv1D) for part in (attn.c_attn, attn.c_proj, mlp.c_fc, mlp.c_proj))
+            and all(plain_linear(part, Conv1D) for part in (attn.c_attn, attn.c_proj, mlp.c_fc, mlp.c_proj))
         )
 
     def one_token(self, x: Array, mask: Array | None, cache: KVCache) -> Array:
         """Do what ``forward`` does for one new token a row, on arrays: (B, C) -> (B, C)."""
-        attn, mlp, eps = self.attn, self.mlp, self.ln_1.eps
+        attn, mlp = self.attn, self.mlp
         B, C = x.shape
-        h = layer_norm(x, *_weights(self.ln_1), eps)
-        qkv = linear(h, *_weights(attn.c_attn)).reshape(B, 3, attn.num_heads, 1, C // attn.num_heads)
-        keys, values = cache.write(attn.layer, qkv[:, 1], qkv[:, 2])
-        y = attend(qkv[:, 0], keys, values, attn.scale, mask).reshape(B, C)
-        x = x + linear(y, *_weights(attn.c_proj))
-        h = linear(layer_norm(x, *_weights(self.ln_2), eps), *_weights(mlp.c_fc))
-        x += linear(mlp.act(wrap(h)).array, *_weights(mlp.c_proj))
+        qkv = through(attn.c_attn, normalized(self.ln_1, x)).reshape(B, 3, attn.num_heads, 1, C // attn.num_heads)
+        held = cache.append(attn.layer, qkv[:, 1], qkv[:, 2])
+        y = attend(qkv[:, 0], *held, attn.scale, mask).reshape(B, C)
+        x = x + through(attn.c_proj, y)
+        h = through(mlp.c_fc, normalized(self.ln_2, x))
+        x += through(mlp.c_proj, activated(mlp.act, h))
         return x
-
-
-def _weights(module: nn.Module) -> tuple[Any, Any]:
-    return array_of(module, "weight"), array_of(module, "bias")
 
 
 class GPT2PretrainedModel(PretrainedModel):

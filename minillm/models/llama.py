@@ -30,7 +30,7 @@ from minillm.models.attention import attention_with_weights, causal_mask
 from minillm.models.cache import KVCache
 from minillm.models.config import Config, divisible, one_of, positive, probability
 from minillm.models.losses import language_model_loss
-from minillm.models.one_token import array_of, attend, linear, plain, rms_norm
+from minillm.models.one_token import activated, attend, normalized, plain, plain_linear, through
 from minillm.models.output import ModelOutput
 from minillm.models.pretrained import PretrainedModel
 from minillm.models.rope import Rotate, frequencies, rope_settings
@@ -212,7 +212,7 @@ class LlamaLayer(nn.Module):
             and plain(mlp, LlamaMLP)
             and plain(self.input_layernorm, nn.RMSNorm)
             and plain(self.post_attention_layernorm, nn.RMSNorm)
-            and all(plain(part, nn.Linear) for part in linears)
+            and all(plain_linear(part, nn.Linear) for part in linears)
         )
 
     def one_token(self, x: Array, turns: Turns, mask: Array | None, cache: KVCache) -> Array:
@@ -220,22 +220,18 @@ class LlamaLayer(nn.Module):
         attn, mlp = self.self_attn, self.mlp
         B = len(x)
         shared, D = attn.num_shared, attn.head_dim
-        h = rms_norm(x, array_of(self.input_layernorm, "weight"), self.eps)
-        q = Rotate.apply(_through(attn.q_proj, h).reshape(B, 1, attn.num_heads, D), *turns)
-        k = Rotate.apply(_through(attn.k_proj, h).reshape(B, 1, shared, D), *turns)
-        v = _through(attn.v_proj, h).reshape(B, shared, 1, D)
-        keys, values = cache.write(attn.layer, k.reshape(B, shared, 1, D), v)
-        y = attend(q.reshape(B, shared, -1, D), keys, values, 1 / math.sqrt(D), mask)
-        x = x + _through(attn.o_proj, y.reshape(B, attn.num_heads * D))
-        h = rms_norm(x, array_of(self.post_attention_layernorm, "weight"), self.eps)
-        gate = mlp.act(wrap(_through(mlp.gate_proj, h))).array
-        gate *= _through(mlp.up_proj, h)
-        x += _through(mlp.down_proj, gate)
+        h = normalized(self.input_layernorm, x)
+        q = Rotate.apply(through(attn.q_proj, h).reshape(B, 1, attn.num_heads, D), *turns)
+        k = Rotate.apply(through(attn.k_proj, h).reshape(B, 1, shared, D), *turns)
+        v = through(attn.v_proj, h).reshape(B, shared, 1, D)
+        held = cache.append(attn.layer, k.reshape(B, shared, 1, D), v)
+        y = attend(q.reshape(B, shared, -1, D), *held, 1 / math.sqrt(D), mask)
+        x = x + through(attn.o_proj, y.reshape(B, attn.num_heads * D))
+        h = normalized(self.post_attention_layernorm, x)
+        gate = activated(mlp.act, through(mlp.gate_proj, h))
+        gate *= through(mlp.up_proj, h)
+        x += through(mlp.down_proj, gate)
         return x
-
-
-def _through(layer: nn.Module, x: Array) -> Array:
-    return linear(x, array_of(layer, "weight"), array_of(layer, "bias"))
 
 
 class LlamaPretrainedModel(PretrainedModel):

@@ -8,11 +8,14 @@ through these functions. The same formulas as in the modules, which are their tw
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from typing import Any
 
 from minillm import nn
-from minillm.backend import Array, xp_of
+from minillm.autograd.function import wrap
+from minillm.backend import Array
+from minillm.kernels import kernels_of
+from minillm.models.activations import gelu_tanh
 
 
 def plain(module: nn.Module, kind: type[nn.Module]) -> bool:
@@ -26,52 +29,48 @@ def array_of(module: nn.Module, name: str) -> Any:
     return None if parameter is None else parameter.array
 
 
-def linear(x: Array, weight: Array, bias: Array | None) -> Array:
-    """Return x W^T + b: (B, in) -> (B, out)."""
-    y = x.dot(weight.T)
-    if bias is not None:
-        y += bias
-    return y
+def plain_linear(module: nn.Module, *kinds: type[nn.Module]) -> bool:
+    """Return whether a module is such a linear layer, or a quantised one, without hooks."""
+    return any(plain(module, kind) for kind in (*kinds, nn.QuantizedLinear))
 
 
-def layer_norm(x: Array, weight: Array, bias: Array | None, eps: float) -> Array:
-    """Return the rows of x, (B, C), with mean 0 and variance 1, scaled and shifted."""
-    size = x.shape[1]
-    y = x - x.sum(axis=1, keepdims=True) / size
-    y *= 1 / xp_of(x).sqrt((y * y).sum(axis=1, keepdims=True) / size + eps)
-    y *= weight
-    if bias is not None:
-        y += bias
-    return y
+def through(layer: nn.Module, x: Array) -> Array:
+    """Return x W^T + b of a linear layer, plain or quantised: (B, in) -> (B, out)."""
+    kernels = kernels_of(x)
+    if type(layer) is nn.QuantizedLinear:
+        return kernels.quantized_linear(x, *layer.arrays())
+    return kernels.token_linear(x, array_of(layer, "weight"), array_of(layer, "bias"))
 
 
-def rms_norm(x: Array, weight: Array, eps: float) -> Array:
-    """Return the rows of x, (B, C), with mean square 1, scaled."""
-    y = x * (1 / xp_of(x).sqrt((x * x).sum(axis=1, keepdims=True) / x.shape[1] + eps))
-    y *= weight
-    return y
+def normalized(layer: nn.Module, x: Array) -> Array:
+    """Return the rows of x, (B, C), through a layer norm or an RMS norm."""
+    kernels, weight = kernels_of(x), array_of(layer, "weight")
+    if type(layer) is nn.LayerNorm:
+        return kernels.token_layer_norm(x, weight, array_of(layer, "bias"), layer.eps)
+    return kernels.token_rms_norm(x, weight, layer.eps)
 
 
-def attend(q: Array, keys: Array, values: Array, scale: float, mask: Array | None) -> Array:
-    """Return softmax(scale q K^T) V for one query a row.
+def activated(act: Callable[[Any], Any], x: Array) -> Array:
+    """Return an activation of a model on an array."""
+    if act is gelu_tanh:
+        return kernels_of(x).gelu_tanh(x, False)[0]
+    return act(wrap(x)).array
+
+
+def attend(
+    q: Array, keys: Array, values: Array, length: int, scale: float, mask: Array | None
+) -> Array:
+    """Return softmax(scale q K^T) V for one query a row; zeros for a row that may look nowhere.
 
     Args:
         q: (B, H, G, D): G queries share a head of keys and values.
-        keys: (B, H, S, D).
-        values: (B, H, S, D).
+        keys: (B, H, S, D), of which the first ``length`` along S count.
+        values: (B, H, S, D), likewise.
+        length: the number of tokens.
         scale: of the scores.
-        mask: (B, 1, 1, S), False for keys that are left out; or None.
+        mask: (B, 1, 1, length), False for keys that are left out; or None.
 
     Returns:
         (B, H, G, D).
     """
-    xp = xp_of(q)
-    p = xp.matmul(q, keys.swapaxes(2, 3))  # (B, H, G, S)
-    p *= scale
-    if mask is not None:
-        p = xp.where(mask, p, -math.inf)
-    p -= p.max(axis=3, keepdims=True)
-    xp.exp(p, out=p)
-    y = xp.matmul(p, values)
-    y /= p.sum(axis=3, keepdims=True)
-    return y
+    return kernels_of(q).token_attention(q, keys, values, length, scale, mask)

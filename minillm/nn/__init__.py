@@ -23,6 +23,7 @@ from minillm.nn.lstm import LSTM
 from minillm.nn.module import Module
 from minillm.nn.normalization import BatchNorm1d, LayerNorm, RMSNorm
 from minillm.nn.pooling import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
+from minillm.nn.quantized_linear import QuantizedLinear
 from minillm.nn.recurrent import RNNBase
 from minillm.nn.rnn import RNN
 from minillm.nn.rnn_cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
@@ -36,8 +37,9 @@ __all__ = [
     "BatchNorm1d", "Conv1d", "Conv2d", "CosineEmbeddingLoss", "CosineSimilarity", "CrossEntropyLoss", "Dropout",
     "Embedding", "Flatten", "GRUCell", "HuberLoss", "Identity", "KLDivLoss", "L1Loss", "LSTMCell", "LayerNorm",
     "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss", "MaxPool1d", "MaxPool2d", "Module", "ModuleDict",
-    "ModuleList", "MultiheadAttention", "NLLLoss", "Parameter", "ParameterList", "RMSNorm", "RNNBase", "RNNCell",
-    "RNNCellBase", "ReLU", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss", "Softmax", "Softplus", "Tanh",
-    "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer",
+    "ModuleList", "MultiheadAttention", "NLLLoss", "Parameter", "ParameterList", "QuantizedLinear", "RMSNorm",
+    "RNNBase", "RNNCell", "RNNCellBase", "ReLU", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss", "Softmax",
+    "Softplus", "Tanh", "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder",
+    "TransformerEncoderLayer",
     "functional", "init", "utils",
 ]  # fmt: skip

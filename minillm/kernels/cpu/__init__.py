@@ -5,6 +5,7 @@ from __future__ import annotations
 from minillm.kernels.cpu.activation import silu, silu_backward
 from minillm.kernels.cpu.attention import attention, attention_backward
 from minillm.kernels.cpu.cross_entropy import cross_entropy
+from minillm.kernels.cpu.decode import token_attention, token_layer_norm, token_linear, token_rms_norm
 from minillm.kernels.cpu.dropout import dropout
 from minillm.kernels.cpu.embedding import embedding, embedding_backward
 from minillm.kernels.cpu.erf import erf
@@ -14,6 +15,7 @@ from minillm.kernels.cpu.layer_norm import layer_norm, layer_norm_backward
 from minillm.kernels.cpu.linear import linear, linear_backward
 from minillm.kernels.cpu.lstm import lstm_backward, lstm_forward
 from minillm.kernels.cpu.optimizers import adagrad, adam, nadam, radam, rmsprop, sgd
+from minillm.kernels.cpu.quantized import quantize, quantized_linear
 from minillm.kernels.cpu.rms_norm import rms_norm, rms_norm_backward
 from minillm.kernels.cpu.rnn import rnn_backward, rnn_forward
 from minillm.kernels.cpu.softmax import log_softmax, softmax
@@ -42,6 +44,8 @@ __all__ = [
     "lstm_backward",
     "lstm_forward",
     "nadam",
+    "quantize",
+    "quantized_linear",
     "radam",
     "rms_norm",
     "rms_norm_backward",
@@ -52,4 +56,8 @@ __all__ = [
     "silu",
     "silu_backward",
     "softmax",
+    "token_attention",
+    "token_layer_norm",
+    "token_linear",
+    "token_rms_norm",
 ]

@@ -33,6 +33,7 @@ _FILES: dict[str, str] = {
     "log_softmax": "softmax",
     "lstm_backward": "lstm",
     "lstm_forward": "lstm",
+    "quantized_linear": "quantized",
     "rms_norm": "rms_norm",
     "rms_norm_backward": "rms_norm",
     "rnn_backward": "rnn",
@@ -40,6 +41,9 @@ _FILES: dict[str, str] = {
     "sgd": "optimizers",
     "silu": "activation",
     "softmax": "softmax",
+    "token_attention": "decode",
+    "token_layer_norm": "decode",
+    "token_rms_norm": "decode",
 }
 
 

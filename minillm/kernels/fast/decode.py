@@ -1,0 +1,126 @@
+"""The parts of a decoder for one new token a row, each in one call; the products are NumPy's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from minillm.backend import Array
+from minillm.kernels import cpu
+from minillm.kernels.fast.elementary import exp, plus
+from minillm.kernels.fast.vectors import wide_vectors
+
+__all__ = ["token_attention", "token_layer_norm", "token_rms_norm"]
+
+_f = np.float32
+
+
+def token_layer_norm(x: Array, weight: Array, bias: Array | None, eps: float) -> Array:
+    """Return the rows of x, (B, C), with mean 0 and variance 1, scaled and shifted."""
+    if not _ready(x, weight) or (bias is not None and not _ready(bias)):
+        return cpu.token_layer_norm(x, weight, bias, eps)
+    y = np.empty_like(x)
+    _layer_norm(x, weight, _NONE if bias is None else bias, _f(eps), y)
+    return y
+
+
+def token_rms_norm(x: Array, weight: Array, eps: float) -> Array:
+    """Return the rows of x, (B, C), with mean square 1, scaled."""
+    if not _ready(x, weight):
+        return cpu.token_rms_norm(x, weight, eps)
+    y = np.empty_like(x)
+    _rms_norm(x, weight, _f(eps), y)
+    return y
+
+
+def token_attention(
+    q: Array, keys: Array, values: Array, length: int, scale: float, mask: Array | None
+) -> Array:
+    """Return softmax(scale q K^T) V for one query a row; see the plain form."""
+    if not length or not _ready(keys, values) or q.dtype != keys.dtype:
+        return cpu.token_attention(q, keys, values, length, scale, mask)
+    seen = _ALL if mask is None else np.ascontiguousarray(np.broadcast_to(mask, (len(q), 1, 1, length)))[:, 0, 0]
+    y = np.empty(q.shape, q.dtype)
+    _attention(np.ascontiguousarray(q), keys, values, length, _f(scale), seen, np.empty(length, np.float32), y)
+    return y
+
+
+_NONE, _ALL = np.empty(0, np.float32), np.empty((0, 0), bool)
+
+
+def _ready(*arrays: Array) -> bool:
+    return all(a.dtype == np.float32 and a.flags.c_contiguous for a in arrays)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _layer_norm(x: Any, weight: Any, bias: Any, eps: Any, y: Any) -> None:
+    wide_vectors()
+    rows, n = x.shape
+    share = _f(1) / _f(n)
+    for i in range(rows):
+        x_i, y_i = x[i], y[i]
+        total = squares = _f(0)
+        for j in range(n):
+            total = plus(total, x_i[j])
+        mean = total * share
+        for j in range(n):
+            d = x_i[j] - mean
+            squares = plus(squares, d * d)
+        r = _f(1) / np.sqrt(squares * share + eps)
+        for j in range(n):
+            y_i[j] = (x_i[j] - mean) * r * weight[j]
+        for j in range(bias.size):
+            y_i[j] += bias[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _rms_norm(x: Any, weight: Any, eps: Any, y: Any) -> None:
+    wide_vectors()
+    rows, n = x.shape
+    for i in range(rows):
+        x_i, y_i = x[i], y[i]
+        squares = _f(0)
+        for j in range(n):
+            squares = plus(squares, x_i[j] * x_i[j])
+        r = _f(1) / np.sqrt(squares * (_f(1) / _f(n)) + eps)
+        for j in range(n):
+            y_i[j] = x_i[j] * r * weight[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _attention(q: Any, keys: Any, values: Any, length: Any, scale: Any, seen: Any, p: Any, y: Any) -> None:
+    wide_vectors()
+    batch, heads, group, size = q.shape
+    none = _f(-np.inf)
+    for b in range(batch):
+        for h in range(heads):
+            for g in range(group):
+                query, result = q[b, h, g], y[b, h, g]
+                top = none
+                for s in range(length):
+                    key = keys[b, h, s]
+                    score = _f(0)
+                    for d in range(size):
+                        score = plus(score, query[d] * key[d])
+                    score *= scale
+                    if seen.size and not seen[b, s]:
+                        score = none
+                    p[s] = score
+                    top = score if score > top or score != score else top
+                if top == none:
+                    top = _f(0)
+                total = _f(0)
+                for s in range(length):
+                    p[s] = exp(p[s] - top)
+                for s in range(length):
+                    total = plus(total, p[s])
+                factor = _f(1) / total if total != _f(0) else _f(0)
+                for d in range(size):
+                    result[d] = 0
+                for s in range(length):
+                    value = values[b, h, s]
+                    weight = p[s] * factor
+                    for d in range(size):
+                        result[d] += weight * value[d]
