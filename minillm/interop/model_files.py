@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -159,6 +160,26 @@ def write_model_files(
         if old not in written:
             old.unlink(missing_ok=True)
     return written
+
+
+def bytes_of(size: int | str) -> int:
+    """Return a number of bytes from a text: ``"200MB"`` is 200,000,000, ``"1GiB"`` is 2^30.
+
+    Raises:
+        ValueError: a text that is not understood.
+
+    Example:
+        >>> bytes_of("5GB"), bytes_of("2KiB"), bytes_of(1000)
+        (5000000000, 2048, 1000)
+    """
+    if isinstance(size, int):
+        return size
+    match = re.fullmatch(r"(\d+)\s*([KMG]?)(I?)B?", size.strip().upper())
+    if match is None:
+        raise ValueError(f"max_shard_size is {size!r}; it needs a number and KB, MB or GB, as in '200MB'")
+    number, unit, binary = match.groups()
+    power = " KMG".index(unit or " ")
+    return int(int(number) * (1024 if binary else 1000) ** power)
 
 
 def _parts(arrays: Mapping[str, Any], dtype: str | None, most: int | None) -> list[dict[str, Any]]:

@@ -6,18 +6,19 @@ import os
 from pathlib import Path
 from typing import Any
 
-from minillm.models.bert import (
-    BertConfig,
+from minillm.models.bert import BertConfig, BertModel
+from minillm.models.bert_heads import (
     BertForMaskedLM,
     BertForQuestionAnswering,
     BertForSequenceClassification,
     BertForTokenClassification,
-    BertModel,
 )
 from minillm.models.cache import KVCache
 from minillm.models.config import Config, read_config
 from minillm.models.gpt2 import GPT2Config, GPT2LMHeadModel, GPT2Model
 from minillm.models.llama import LlamaConfig, LlamaForCausalLM, LlamaModel
+from minillm.models.lstm_translator import LSTMTranslator, LSTMTranslatorConfig
+from minillm.models.marian import MarianConfig, MarianMTModel
 from minillm.models.output import ModelOutput
 from minillm.models.pretrained import PretrainedModel
 from minillm.models.rnn_lm import RecurrentState, RNNLMConfig, RNNLMHeadModel
@@ -41,9 +42,13 @@ __all__ = [
     "GPT2LMHeadModel",
     "GPT2Model",
     "KVCache",
+    "LSTMTranslator",
+    "LSTMTranslatorConfig",
     "LlamaConfig",
     "LlamaForCausalLM",
     "LlamaModel",
+    "MarianConfig",
+    "MarianMTModel",
     "ModelOutput",
     "PretrainedModel",
     "RNNLMConfig",

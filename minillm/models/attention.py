@@ -5,8 +5,9 @@ In a decoder each token looks at those before it, and in no model at padding.
 
 from __future__ import annotations
 
-import math
 from typing import Any
+
+import numpy as np
 
 from minillm import ops
 from minillm.autograd.errors import OperationError
@@ -27,7 +28,8 @@ def causal_mask(
         always: return a mask for plain causality, too.
 
     Returns:
-        Booleans, (B or 1, 1, new, past + new), True where a row's token may look.
+        Booleans, (B or 1, 1, new, past + new), True where a row's token may look. Padding on the left may look
+        nowhere, and attention gives it zeros, as PyTorch's does.
 
     Example:
         >>> causal_mask(None, past=1, new=2, device="cpu")[0, 0]
@@ -43,8 +45,7 @@ def causal_mask(
     causal = (key <= query).reshape(1, 1, new, past + new)
     if seen is None:
         return causal
-    # Padding looks at itself: a row without any key would have no softmax.
-    return (causal & seen.reshape(-1, 1, 1, past + new)) | (key == query)
+    return causal & seen.reshape(-1, 1, 1, past + new)
 
 
 def bidirectional_mask(attention_mask: Tensor | None, batch: int, length: int) -> Tensor | None:
@@ -83,7 +84,10 @@ def attention_with_weights(
     if group > 1:  # heads of queries that share keys and values
         k, v = (part.unsqueeze(2).expand(-1, -1, group, -1, -1).flatten(1, 2) for part in (k, v))
     scores = (q @ k.transpose(-1, -2)) * scale
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf)
-    weights = F.dropout(F.softmax(scores, dim=-1), dropout, training=dropout > 0)
+    if mask is None:
+        weights = F.softmax(scores, dim=-1)
+    else:  # where all is masked, a softmax of -inf would be no number
+        least = float(np.finfo(scores.dtype).min)
+        weights = F.softmax(scores.masked_fill(~mask, least), dim=-1).masked_fill(~mask, 0)
+    weights = F.dropout(weights, dropout, training=dropout > 0)
     return weights @ v, weights

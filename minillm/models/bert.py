@@ -1,4 +1,4 @@
-"""BERT: an encoder that reads a text in both directions at once, and heads that answer from what it read.
+"""BERT: an encoder that reads a text in both directions at once; its heads are in ``bert_heads``.
 
 Source: Devlin, Chang, Lee and Toutanova, "BERT: Pre-training of Deep Bidirectional Transformers for Language
 Understanding" (2019); each part is followed by layer norm (post-norm), as in Vaswani et al. (2017)::
@@ -18,12 +18,13 @@ import dataclasses
 import math
 from typing import Any, ClassVar
 
-from minillm import nn, ops
+from minillm import nn
 from minillm.autograd.errors import OperationError
 from minillm.models.activations import ACTIVATIONS
 from minillm.models.attention import attention_with_weights, bidirectional_mask
 from minillm.models.config import divisible, one_of, positive, probability
-from minillm.models.labels import LabelsConfig, classification_loss, span_loss, token_loss
+from minillm.models.inputs import one_of_both
+from minillm.models.labels import LabelsConfig
 from minillm.models.output import ModelOutput
 from minillm.models.pretrained import PretrainedModel
 from minillm.nn import functional as F
@@ -242,6 +243,7 @@ class BertPretrainedModel(PretrainedModel):
 
     config_class = BertConfig
     base_model_prefix = "bert"
+    input_embeddings = "embeddings.word_embeddings"
     renamed: ClassVar[dict[str, str]] = {
         "LayerNorm.gamma": "LayerNorm.weight",
         "LayerNorm.beta": "LayerNorm.bias",
@@ -290,9 +292,10 @@ class BertModel(BertPretrainedModel):
         token_type_ids: Tensor | None = None,
         position_ids: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
-        output_attentions: bool = False,
-        output_hidden_states: bool = False,
-    ) -> ModelOutput:
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> ModelOutput | tuple[Any, ...]:
         """Return the hidden states.
 
         Args:
@@ -304,19 +307,14 @@ class BertModel(BertPretrainedModel):
             inputs_embeds: (B, T, C), embeddings in the place of ``input_ids``.
             output_attentions: return the attention weights of every layer.
             output_hidden_states: return the hidden states before and after every layer.
+            return_dict: False returns a plain tuple; for this and the two above, None is as the config says.
 
         Returns:
             ``last_hidden_state`` (B, T, C), ``pooler_output`` (B, C) where there is a pooler, and where asked
             for ``hidden_states`` (a tuple of layers + 1) and ``attentions`` (a tuple, (B, H, T, T) each).
         """
-        if (input_ids is None) == (inputs_embeds is None):
-            raise OperationError("BertModel: it needs one of input_ids and inputs_embeds")
-        given = input_ids if input_ids is not None else inputs_embeds
-        assert given is not None
-        if given.ndim != (2 if input_ids is not None else 3) or not given.shape[1]:
-            raise OperationError(
-                f"BertModel: got tokens of shape {given.shape}; it needs (B, T), at least one"
-            )
+        output_attentions, output_hidden_states = self._shown(output_attentions, output_hidden_states)
+        given = one_of_both(self, input_ids, inputs_embeds)
         mask = bidirectional_mask(attention_mask, given.shape[0], given.shape[1])
         x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds)
         attentions: list[Tensor] | None = [] if output_attentions else None
@@ -327,251 +325,4 @@ class BertModel(BertPretrainedModel):
             pooler_output=None if self.pooler is None else self.pooler(x),
             hidden_states=None if hidden_states is None else tuple(hidden_states),
             attentions=None if attentions is None else tuple(attentions),
-        )
-
-
-class BertHeadModel(BertPretrainedModel):
-    """Base of the models with a head: they read alike, and differ in what they say."""
-
-    def __init__(self, config: BertConfig, add_pooling_layer: bool = False) -> None:
-        super().__init__(config)
-        self.bert = BertModel(config, add_pooling_layer)
-
-    def head_dropout(self) -> nn.Dropout:
-        """Return the dropout before the head."""
-        p = self.config.classifier_dropout
-        return nn.Dropout(self.config.hidden_dropout_prob if p is None else p)
-
-
-class BertForSequenceClassification(BertHeadModel):
-    """BERT that labels a text, or a pair of texts: a linear layer on the pooled state of [CLS].
-
-    Example:
-        >>> import minillm
-        >>> config = BertConfig(vocab_size=65, hidden_size=32, num_hidden_layers=2, num_attention_heads=4)
-        >>> model = BertForSequenceClassification(config)
-        >>> model(minillm.zeros(2, 8, dtype="int64"), labels=minillm.tensor([0, 1])).logits.shape
-        (2, 2)
-    """
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__(config, add_pooling_layer=True)
-        self.dropout = self.head_dropout()
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
-        self.classifier.apply(self._init_weights)
-
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        **options: Any,
-    ) -> ModelOutput:
-        """Return the logits of the labels, (B, L), and the loss where labels are given.
-
-        Args:
-            input_ids: see :meth:`BertModel.forward` for this and all that is not told here.
-            attention_mask: 1 for tokens and 0 for padding.
-            token_type_ids: segments.
-            position_ids: places.
-            inputs_embeds: embeddings in the place of ``input_ids``.
-            labels: see :func:`~minillm.models.labels.classification_loss`.
-            options: ``output_attentions`` and ``output_hidden_states``.
-        """
-        output = self.bert(
-            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, **options
-        )
-        logits = self.classifier(self.dropout(output.pooler_output))
-        loss = None if labels is None else classification_loss(logits, labels, self.config)
-        return _headed(output, loss=loss, logits=logits)
-
-
-class BertForTokenClassification(BertHeadModel):
-    """BERT that labels every token: a linear layer on each hidden state.
-
-    Example:
-        >>> import minillm
-        >>> config = BertConfig(
-        ...     vocab_size=65, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_labels=5
-        ... )
-        >>> BertForTokenClassification(config)(minillm.zeros(2, 8, dtype="int64")).logits.shape
-        (2, 8, 5)
-    """
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__(config)
-        self.dropout = self.head_dropout()
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
-        self.classifier.apply(self._init_weights)
-
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        **options: Any,
-    ) -> ModelOutput:
-        """Return the logits of the labels, (B, T, L), and the loss where labels are given.
-
-        Args:
-            input_ids: see :meth:`BertModel.forward` for this and all that is not told here.
-            attention_mask: 1 for tokens and 0 for padding.
-            token_type_ids: segments.
-            position_ids: places.
-            inputs_embeds: embeddings in the place of ``input_ids``.
-            labels: (B, T); -100 is left out of the loss.
-            options: ``output_attentions`` and ``output_hidden_states``.
-        """
-        output = self.bert(
-            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, **options
-        )
-        logits = self.classifier(self.dropout(output.last_hidden_state))
-        return _headed(output, loss=None if labels is None else token_loss(logits, labels), logits=logits)
-
-
-class BertForQuestionAnswering(BertHeadModel):
-    """BERT that marks where in a text the answer to a question begins and ends.
-
-    Example:
-        >>> import minillm
-        >>> config = BertConfig(vocab_size=65, hidden_size=32, num_hidden_layers=2, num_attention_heads=4)
-        >>> BertForQuestionAnswering(config)(minillm.zeros(2, 8, dtype="int64")).end_logits.shape
-        (2, 8)
-    """
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__(config)
-        if config.num_labels != 2:
-            raise ValueError(
-                f"BertForQuestionAnswering: num_labels is {config.num_labels}; it needs 2, begin and end"
-            )
-        self.qa_outputs = nn.Linear(config.hidden_size, 2)
-        self.qa_outputs.apply(self._init_weights)
-
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        start_positions: Tensor | None = None,
-        end_positions: Tensor | None = None,
-        **options: Any,
-    ) -> ModelOutput:
-        """Return ``start_logits`` and ``end_logits``, (B, T), and the loss where the places are given.
-
-        Args:
-            input_ids: see :meth:`BertModel.forward` for this and all that is not told here.
-            attention_mask: 1 for tokens and 0 for padding.
-            token_type_ids: segments.
-            position_ids: places.
-            inputs_embeds: embeddings in the place of ``input_ids``.
-            start_positions: (B,), the first token of each answer; one beyond the text is left out.
-            end_positions: (B,), the last token of each answer, likewise.
-            options: ``output_attentions`` and ``output_hidden_states``.
-        """
-        output = self.bert(
-            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, **options
-        )
-        logits = self.qa_outputs(output.last_hidden_state)  # (B, T, 2)
-        start, end = logits[:, :, 0], logits[:, :, 1]
-        loss = None
-        if start_positions is not None and end_positions is not None:
-            loss = span_loss(start, end, start_positions, end_positions)
-        return _headed(output, loss=loss, start_logits=start, end_logits=end)
-
-
-class BertPredictionHead(nn.Module):
-    """The scores of each token of the vocabulary: layer_norm(act(W x + b)) E^T + c, E the token embedding."""
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
-        self.bias = nn.Parameter(ops.zeros(config.vocab_size))
-        self.transform = BertPredictionTransform(config)
-        self.decoder = nn.Linear(config.hidden_size, config.vocab_size)
-        if config.tie_word_embeddings:  # else files have both, and the decoder's own counts
-            self.decoder.bias = self.bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.decoder(self.transform(x))
-
-
-class BertPredictionTransform(nn.Module):
-    """layer_norm(act(W x + b))."""
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
-        self.act = ACTIVATIONS[config.hidden_act]
-        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.LayerNorm(self.act(self.dense(x)))
-
-
-class BertMaskedHead(nn.Module):
-    """Holds the head under the name that it has in files."""
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
-        self.predictions = BertPredictionHead(config)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.predictions(x)
-
-
-class BertForMaskedLM(BertHeadModel):
-    """BERT that guesses tokens that were masked: how it is pretrained.
-
-    Example:
-        >>> import minillm
-        >>> config = BertConfig(vocab_size=65, hidden_size=32, num_hidden_layers=2, num_attention_heads=4)
-        >>> BertForMaskedLM(config)(minillm.zeros(2, 8, dtype="int64")).logits.shape
-        (2, 8, 65)
-    """
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__(config)
-        self.cls = BertMaskedHead(config)
-        self.cls.apply(self._init_weights)
-        if config.tie_word_embeddings:
-            self.cls.predictions.decoder.weight = self.bert.embeddings.word_embeddings.weight
-
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        **options: Any,
-    ) -> ModelOutput:
-        """Return the logits of every token, (B, T, V), and the loss where labels are given.
-
-        Args:
-            input_ids: see :meth:`BertModel.forward` for this and all that is not told here.
-            attention_mask: 1 for tokens and 0 for padding.
-            token_type_ids: segments.
-            position_ids: places.
-            inputs_embeds: embeddings in the place of ``input_ids``.
-            labels: (B, T), the tokens that were masked, and -100 for those that were not.
-            options: ``output_attentions`` and ``output_hidden_states``.
-        """
-        output = self.bert(
-            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, **options
-        )
-        logits = self.cls(output.last_hidden_state)
-        return _headed(output, loss=None if labels is None else token_loss(logits, labels), logits=logits)
-
-
-def _headed(output: ModelOutput, **results: Any) -> ModelOutput:
-    """Return the results of a head, with what the encoder was asked to tell."""
-    return ModelOutput(**results, hidden_states=output.hidden_states, attentions=output.attentions)
+        ).unless_tuple(self._returns_dict(return_dict))

@@ -106,10 +106,22 @@ class KVCache:
                 )
         return wrap(self._mask[:, :end])
 
+    def get_seq_length(self) -> int:
+        """Return the number of tokens that it holds, by the name that programs for Transformers use."""
+        return self.length
+
     def reorder(self, rows: Any) -> None:
-        """Keep these sequences of the batch, in this order (for beam search)."""
+        """Keep these sequences of the batch, in this order; one may come several times (for beam search)."""
+        rows = rows.array if isinstance(rows, Tensor) else rows
         self._buffers = [
-            None if buffer is None else (buffer[0][rows], buffer[1][rows]) for buffer in self._buffers
+            None if buffers is None else tuple(self._picked(held, rows) for held in buffers)
+            for buffers in self._buffers
         ]
         if self._mask is not None:
             self._mask = self._mask[rows]
+
+    def _picked(self, held: Array, rows: Any) -> Array:
+        """Return a buffer with these rows; what is not written yet is not copied."""
+        picked = xp_of(held).empty((len(rows), *held.shape[1:]), held.dtype)
+        picked[:, :, : self.length] = held[rows, :, : self.length]
+        return picked

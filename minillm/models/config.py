@@ -16,6 +16,9 @@ C = TypeVar("C", bound="Config")
 # What a file says of the program that wrote it, not of the model.
 _OF_THE_WRITER = {"architectures", "dtype", "torch_dtype", "transformers_version", "_name_or_path"}
 
+# What a call returns unless it says otherwise: written only where it is not as usual.
+_OF_THE_CALL = {"output_attentions": False, "output_hidden_states": False, "return_dict": True}
+
 
 @dataclasses.dataclass
 class Config:
@@ -25,12 +28,18 @@ class Config:
         model_type: what ``config.json`` calls this kind of model.
         aliases: other names of fields, in old files or for programs that handle many kinds of models.
         other: what a file held that this kind of model does not use; it is written back.
+        output_attentions: whether a model returns attention weights where its call does not say.
+        output_hidden_states: whether it returns hidden states, likewise.
+        return_dict: whether it returns a :class:`~minillm.models.ModelOutput`, or a plain tuple.
     """
 
     model_type: ClassVar[str] = ""
     aliases: ClassVar[dict[str, str]] = {}
 
     other: dict[str, Any] = dataclasses.field(default_factory=dict, kw_only=True, repr=False, compare=False)
+    output_attentions: bool = dataclasses.field(default=False, kw_only=True, repr=False)
+    output_hidden_states: bool = dataclasses.field(default=False, kw_only=True, repr=False)
+    return_dict: bool = dataclasses.field(default=True, kw_only=True, repr=False)
 
     def __getattr__(self, name: str) -> Any:
         # Reached only where the ordinary look-up found nothing.
@@ -45,7 +54,15 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings and the kind of model, as ``config.json`` holds them."""
         values = dataclasses.asdict(self)
+        for name, usual in _OF_THE_CALL.items():
+            if values[name] == usual:
+                del values[name]
         return {"model_type": self.model_type, **values.pop("other"), **values}
+
+    @classmethod
+    def settings(cls) -> set[str]:
+        """Return the names that :meth:`from_dict` knows."""
+        return {field.name for field in dataclasses.fields(cls)} - {"other"} | set(cls.aliases)
 
     @classmethod
     def from_dict(cls: type[C], values: dict[str, Any], **changes: Any) -> C:
@@ -63,11 +80,11 @@ class Config:
             raise ValueError(
                 f"{cls.__name__}: got the settings of a {kind!r} model; it needs {cls.model_type!r}"
             )
-        names = {field.name for field in dataclasses.fields(cls)} - {"other"}
+        names = cls.settings()
         known: dict[str, Any] = {}
         other: dict[str, Any] = {}
         for name, value in [*values.items(), *changes.items()]:
-            if cls.aliases.get(name, name) in names:
+            if name in names:
                 known[cls.aliases.get(name, name)] = value
             elif name != "model_type" and name not in _OF_THE_WRITER:
                 other[name] = value

@@ -27,8 +27,9 @@ from minillm.backend import Array
 from minillm.models.activations import ACTIVATIONS
 from minillm.models.attention import attention_with_weights, causal_mask
 from minillm.models.cache import KVCache
+from minillm.models.causal_lm import CausalLM
 from minillm.models.config import Config, divisible, one_of, positive, probability
-from minillm.models.losses import language_model_loss
+from minillm.models.inputs import one_of_both
 from minillm.models.one_token import activated, attend, normalized, plain, plain_linear, through
 from minillm.models.output import ModelOutput
 from minillm.models.pretrained import PretrainedModel
@@ -221,6 +222,7 @@ class GPT2PretrainedModel(PretrainedModel):
 
     config_class = GPT2Config
     base_model_prefix = "transformer"
+    input_embeddings = "wte"
 
     def _init_weights(self, module: nn.Module) -> None:
         config = self.config
@@ -271,9 +273,10 @@ class GPT2Model(GPT2PretrainedModel):
         position_ids: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
         use_cache: bool = False,
-        output_attentions: bool = False,
-        output_hidden_states: bool = False,
-    ) -> ModelOutput:
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> ModelOutput | tuple[Any, ...]:
         """Return the hidden states.
 
         Args:
@@ -286,19 +289,14 @@ class GPT2Model(GPT2PretrainedModel):
             use_cache: return a cache although none was given.
             output_attentions: return the attention weights of every block.
             output_hidden_states: return the hidden states before every block, and the last ones.
+            return_dict: False returns a plain tuple; for this and the two above, None is as the config says.
 
         Returns:
             ``last_hidden_state`` (B, T, C), and where asked for ``past_key_values``, ``hidden_states`` (a
             tuple of n_layer + 1) and ``attentions`` (a tuple of n_layer, (B, H, T, past + T) each).
         """
-        if (input_ids is None) == (inputs_embeds is None):
-            raise OperationError("GPT2Model: it needs one of input_ids and inputs_embeds")
-        given = input_ids if input_ids is not None else inputs_embeds
-        assert given is not None
-        if given.ndim != (2 if input_ids is not None else 3) or not given.shape[1]:
-            raise OperationError(
-                f"GPT2Model: got tokens of shape {given.shape}; it needs (B, T), at least one"
-            )
+        output_attentions, output_hidden_states = self._shown(output_attentions, output_hidden_states)
+        given = one_of_both(self, input_ids, inputs_embeds)
         B, T = given.shape[:2]
         cache = past_key_values
         if cache is None and use_cache:
@@ -343,8 +341,7 @@ class GPT2Model(GPT2PretrainedModel):
             past_key_values=cache,
             hidden_states=(*hidden_states[:-1], x) if output_hidden_states else None,
             attentions=tuple(attentions) if attentions is not None else None,
-        )
-
+        ).unless_tuple(self._returns_dict(return_dict))
 
     def _is_plain(self, x: Tensor) -> bool:
         """Return whether the blocks may run on arrays: nothing is recorded, dropped, hooked or replaced."""
@@ -356,7 +353,7 @@ class GPT2Model(GPT2PretrainedModel):
         )
 
 
-class GPT2LMHeadModel(GPT2PretrainedModel):
+class GPT2LMHeadModel(CausalLM, GPT2PretrainedModel):
     """GPT-2 with its language-model head.
 
     Example:
@@ -370,64 +367,4 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
     def __init__(self, config: GPT2Config) -> None:
         super().__init__(config)
         self.transformer = GPT2Model(config)
-        self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
-        if config.tie_word_embeddings:
-            self.lm_head.weight = self.transformer.wte.weight
-        else:
-            self._init_weights(self.lm_head)
-
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        past_key_values: KVCache | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        targets: Tensor | None = None,
-        use_cache: bool = False,
-        logits_to_keep: int = 0,
-        output_attentions: bool = False,
-        output_hidden_states: bool = False,
-    ) -> ModelOutput:
-        """Return the logits of the next token at each place, and the loss where labels or targets are given.
-
-        Args:
-            input_ids: see :meth:`GPT2Model.forward` for this and all that is not told here.
-            past_key_values: the tokens read before.
-            attention_mask: 1 for tokens and 0 for padding.
-            token_type_ids: tokens whose embeddings are added.
-            position_ids: places of the tokens.
-            inputs_embeds: embeddings in the place of ``input_ids``.
-            labels: (B, T), the tokens themselves, which are moved by one inside; -100 is left out.
-            targets: (B, T), the next tokens, for batches that are moved by one already.
-            use_cache: return a cache although none was given.
-            logits_to_keep: compute the logits of so many last places alone; 0 for all.
-            output_attentions: return the attention weights.
-            output_hidden_states: return the hidden states.
-
-        Returns:
-            ``loss`` (with labels or targets), ``logits`` (B, T, V), and where asked for ``past_key_values``,
-            ``hidden_states`` and ``attentions``.
-        """
-        output = self.transformer(
-            input_ids,
-            past_key_values=past_key_values,
-            attention_mask=attention_mask,
-            token_type_ids=token_type_ids,
-            position_ids=position_ids,
-            inputs_embeds=inputs_embeds,
-            use_cache=use_cache,
-            output_attentions=output_attentions,
-            output_hidden_states=output_hidden_states,
-        )
-        hidden = output.last_hidden_state
-        logits = self.lm_head(hidden[:, -logits_to_keep:] if logits_to_keep else hidden)
-        return ModelOutput(
-            loss=language_model_loss(logits, labels, targets),
-            logits=logits,
-            past_key_values=output.past_key_values,
-            hidden_states=output.hidden_states,
-            attentions=output.attentions,
-        )
+        self._add_head(config.n_embd, config.vocab_size)

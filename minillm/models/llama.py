@@ -22,14 +22,14 @@ from typing import Any, ClassVar
 
 from minillm import nn
 from minillm.autograd import is_grad_enabled
-from minillm.autograd.errors import OperationError
 from minillm.autograd.function import wrap
 from minillm.backend import Array, to_device, xp_of
 from minillm.models.activations import ACTIVATIONS
 from minillm.models.attention import attention_with_weights, causal_mask
 from minillm.models.cache import KVCache
+from minillm.models.causal_lm import CausalLM
 from minillm.models.config import Config, divisible, one_of, positive, probability
-from minillm.models.losses import language_model_loss
+from minillm.models.inputs import one_of_both
 from minillm.models.one_token import activated, attend, normalized, plain, plain_linear, through
 from minillm.models.output import ModelOutput
 from minillm.models.pretrained import PretrainedModel
@@ -239,6 +239,7 @@ class LlamaPretrainedModel(PretrainedModel):
 
     config_class = LlamaConfig
     base_model_prefix = "model"
+    input_embeddings = "embed_tokens"
 
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, (nn.Linear, nn.Embedding)):
@@ -288,9 +289,10 @@ class LlamaModel(LlamaPretrainedModel):
         past_key_values: KVCache | None = None,
         inputs_embeds: Tensor | None = None,
         use_cache: bool = False,
-        output_attentions: bool = False,
-        output_hidden_states: bool = False,
-    ) -> ModelOutput:
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> ModelOutput | tuple[Any, ...]:
         """Return the hidden states.
 
         Args:
@@ -302,19 +304,14 @@ class LlamaModel(LlamaPretrainedModel):
             use_cache: return a cache although none was given.
             output_attentions: return the attention weights of every layer.
             output_hidden_states: return the hidden states before every layer, and the last ones.
+            return_dict: False returns a plain tuple; for this and the two above, None is as the config says.
 
         Returns:
             ``last_hidden_state`` (B, T, C), and where asked for ``past_key_values``, ``hidden_states`` (a
             tuple of layers + 1) and ``attentions`` (a tuple, (B, H, T, past + T) each).
         """
-        if (input_ids is None) == (inputs_embeds is None):
-            raise OperationError("LlamaModel: it needs one of input_ids and inputs_embeds")
-        given = input_ids if input_ids is not None else inputs_embeds
-        assert given is not None
-        if given.ndim != (2 if input_ids is not None else 3) or not given.shape[1]:
-            raise OperationError(
-                f"LlamaModel: got tokens of shape {given.shape}; it needs (B, T), at least one"
-            )
+        output_attentions, output_hidden_states = self._shown(output_attentions, output_hidden_states)
+        given = one_of_both(self, input_ids, inputs_embeds)
         B, T = given.shape[:2]
         cache = past_key_values
         if cache is None and use_cache:
@@ -347,7 +344,7 @@ class LlamaModel(LlamaPretrainedModel):
             past_key_values=cache,
             hidden_states=(*hidden_states[:-1], x) if output_hidden_states else None,
             attentions=tuple(attentions) if attentions is not None else None,
-        )
+        ).unless_tuple(self._returns_dict(return_dict))
 
     def _turns(self, position_ids: Tensor | None, past: int, new: int, x: Tensor) -> Turns:
         """Return the cosines and sines of the angles of the tokens' places."""
@@ -375,7 +372,7 @@ class LlamaModel(LlamaPretrainedModel):
         )
 
 
-class LlamaForCausalLM(LlamaPretrainedModel):
+class LlamaForCausalLM(CausalLM, LlamaPretrainedModel):
     """Llama with its language-model head.
 
     Example:
@@ -390,61 +387,4 @@ class LlamaForCausalLM(LlamaPretrainedModel):
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__(config)
         self.model = LlamaModel(config)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        if config.tie_word_embeddings:
-            self.lm_head.weight = self.model.embed_tokens.weight
-        else:
-            self._init_weights(self.lm_head)
-
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        past_key_values: KVCache | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        targets: Tensor | None = None,
-        use_cache: bool = False,
-        logits_to_keep: int = 0,
-        output_attentions: bool = False,
-        output_hidden_states: bool = False,
-    ) -> ModelOutput:
-        """Return the logits of the next token at each place, and the loss where labels or targets are given.
-
-        Args:
-            input_ids: see :meth:`LlamaModel.forward` for this and all that is not told here.
-            attention_mask: 1 for tokens and 0 for padding.
-            position_ids: places of the tokens.
-            past_key_values: the tokens read before.
-            inputs_embeds: embeddings in the place of ``input_ids``.
-            labels: (B, T), the tokens themselves, which are moved by one inside; -100 is left out.
-            targets: (B, T), the next tokens, for batches that are moved by one already.
-            use_cache: return a cache although none was given.
-            logits_to_keep: compute the logits of so many last places alone; 0 for all.
-            output_attentions: return the attention weights.
-            output_hidden_states: return the hidden states.
-
-        Returns:
-            ``loss`` (with labels or targets), ``logits`` (B, T, V), and where asked for ``past_key_values``,
-            ``hidden_states`` and ``attentions``.
-        """
-        output = self.model(
-            input_ids,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=past_key_values,
-            inputs_embeds=inputs_embeds,
-            use_cache=use_cache,
-            output_attentions=output_attentions,
-            output_hidden_states=output_hidden_states,
-        )
-        hidden = output.last_hidden_state
-        logits = self.lm_head(hidden[:, -logits_to_keep:] if logits_to_keep else hidden)
-        return ModelOutput(
-            loss=language_model_loss(logits, labels, targets),
-            logits=logits,
-            past_key_values=output.past_key_values,
-            hidden_states=output.hidden_states,
-            attentions=output.attentions,
-        )
+        self._add_head(config.hidden_size, config.vocab_size)

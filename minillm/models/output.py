@@ -25,6 +25,10 @@ class ModelOutput:
         """Return the values that are present, in order."""
         return tuple(value for value in self.__dict__.values() if value is not None)
 
+    def unless_tuple(self, return_dict: bool) -> ModelOutput | tuple[Any, ...]:
+        """Return this output, or for ``return_dict=False`` its values as a plain tuple."""
+        return self if return_dict else self.to_tuple()
+
     def keys(self) -> list[str]:
         """Return the names that are present, in order."""
         return [name for name, value in self.__dict__.items() if value is not None]

@@ -87,7 +87,7 @@ class RecurrentState:
         self._change(lambda h: h.detach())
 
     def reorder(self, rows: Any) -> None:
-        """Keep these sequences of the batch, in this order (for beam search)."""
+        """Keep these sequences of the batch, in this order; one may come several times (for beam search)."""
         self._change(lambda h: h[:, rows])
 
     def _change(self, change: Any) -> None:
@@ -108,6 +108,8 @@ class RNNLMHeadModel(PretrainedModel):
     """
 
     config_class = RNNLMConfig
+    input_embeddings = "embedding"
+    output_embeddings = "head"
     max_length: int | None = None  # it reads texts of any length
 
     def __init__(self, config: RNNLMConfig) -> None:

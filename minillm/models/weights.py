@@ -80,7 +80,7 @@ def load_weights(module: nn.Module, path: PathLike) -> None:
         unexpected = [name for name in file.entries if name not in own]
         problems = [f"missing: {', '.join(missing)}"] if missing else []
         problems += [f"unexpected: {', '.join(unexpected)}"] if unexpected else []
-        problems += misshapen(module, own, file.entries)
+        problems += misshapen(module, own, file.entries).values()
         if problems:
             raise StateDictError(f"{path} does not fit {type(module).__name__}:\n  " + "\n  ".join(problems))
         turned = transposed_names(module)
@@ -103,15 +103,17 @@ def once(own: Mapping[str, Tensor], given: Mapping[str, Any]) -> dict[str, Tenso
     return {name: own[name] for name in chosen.values()}
 
 
-def misshapen(module: nn.Module, own: Mapping[str, Tensor], entries: Mapping[str, Entry]) -> list[str]:
-    """Return, as lines for an error, the names whose shapes in the file do not fit the module."""
+def misshapen(
+    module: nn.Module, own: Mapping[str, Tensor], entries: Mapping[str, Entry]
+) -> dict[str, str]:
+    """Return the names whose shapes in the file do not fit the module, and of each a line for an error."""
     turned = transposed_names(module)
-    lines = []
+    lines = {}
     for name, entry in entries.items():
         if name in own:
             shape = own[name].shape[::-1] if name in turned else own[name].shape
             if entry.shape != shape:
-                lines.append(f"{name}: the file has shape {entry.shape}, the model {shape}")
+                lines[name] = f"{name}: the file has shape {entry.shape}, the model {shape}"
     return lines
 
 
