@@ -14,16 +14,19 @@ from minillm.inference.context import Tokens
 from minillm.ops import Tensor
 
 
-def prompts_of(input_ids: Any, attention_mask: Any, pad_token_id: int) -> tuple[Tokens, Tokens]:
+def prompts_of(
+    input_ids: Any, attention_mask: Any, pad_token_id: int, pad_anywhere: bool = False
+) -> tuple[Tokens, Tokens]:
     """Return prompts as an array, and how much of each row is padding.
 
     Args:
         input_ids: (B, T) or (T,), or sequences of any lengths.
         attention_mask: (B, T), 1 for tokens and 0 for padding, which stands on the left.
         pad_token_id: what to pad with.
+        pad_anywhere: take padding behind tokens, too.
 
     Returns:
-        The tokens, (B, T) of int64, and the number of tokens of padding, (B,).
+        The tokens, (B, T) of int64, and which of them are no padding, (B, T) booleans.
 
     Raises:
         ValueError: no prompt, an empty one, or padding that is not on the left.
@@ -32,11 +35,12 @@ def prompts_of(input_ids: Any, attention_mask: Any, pad_token_id: int) -> tuple[
     Example:
         >>> prompts_of([[5, 6, 7], [8]], None, pad_token_id=0)
         (array([[5, 6, 7],
-                [0, 0, 8]]), array([0, 2]))
+                [0, 0, 8]]), array([[ True,  True,  True],
+                [False, False,  True]]))
     """
     if isinstance(input_ids, (Tensor, np.ndarray)) or hasattr(input_ids, "__array_namespace__"):
         tokens = _checked(np.atleast_2d(_host(input_ids)))
-        padding = np.zeros(len(tokens), np.int64)
+        seen = np.ones(tokens.shape, bool)
     else:
         rows = list(input_ids)
         if rows and not any(hasattr(row, "__len__") for row in rows):
@@ -47,18 +51,18 @@ def prompts_of(input_ids: Any, attention_mask: Any, pad_token_id: int) -> tuple[
                 "generate: got prompts of different lengths and an attention_mask; give one of both"
             )
         width = max(map(len, arrays), default=0)
-        padding = np.array([width - len(a) for a in arrays], np.int64)
+        seen = np.arange(width) >= np.array([[width - len(a)] for a in arrays])
         tokens = np.full((len(arrays), width), pad_token_id, np.int64)
         for row, array in zip(tokens, arrays, strict=True):
             row[width - len(array) :] = array
     if not tokens.size:
         raise ValueError("generate: the prompt is empty; it needs at least one token to go on from")
     if attention_mask is not None:
-        padding = _padding_of(np.atleast_2d(_host(attention_mask)), tokens.shape)
-    if (padding == tokens.shape[1]).any():
-        row = int((padding == tokens.shape[1]).argmax())
+        seen = _seen_by(np.atleast_2d(_host(attention_mask)), tokens.shape, pad_anywhere)
+    if not seen.any(axis=1).all():
+        row = int(seen.any(axis=1).argmin())
         raise ValueError(f"generate: prompt {row} is empty; each needs at least one token to go on from")
-    return tokens, padding
+    return tokens, seen
 
 
 def _host(values: Any) -> Tokens:
@@ -73,32 +77,30 @@ def _checked(tokens: Tokens) -> Tokens:
     return tokens.astype(np.int64)
 
 
-def _padding_of(mask: Tokens, shape: tuple[int, ...]) -> Tokens:
-    """Return the length of the padding of each row."""
+def _seen_by(mask: Tokens, shape: tuple[int, ...], pad_anywhere: bool) -> Tokens:
+    """Return which tokens are no padding."""
     if mask.shape != shape:
         raise ValueError(
             f"generate: got an attention_mask of shape {mask.shape}; it needs {shape}, as input_ids"
         )
-    real = mask != 0
-    padding = shape[1] - real.sum(axis=1)
-    if not (real == (np.arange(shape[1]) >= padding[:, None])).all():
+    seen = mask != 0
+    if not pad_anywhere and (seen[:, :-1] & ~seen[:, 1:]).any():
         raise ValueError(
             "generate: the attention_mask has padding behind a token; pad prompts on the left, so that each "
             "goes on from its own last token (padding_side='left')"
         )
-    return np.asarray(padding)
+    return np.asarray(seen)
 
 
-def check_range(tokens: Tokens, padding: Tokens, vocab_size: int | None) -> None:
+def check_range(tokens: Tokens, seen: Tokens, vocab_size: int | None) -> None:
     """Raise an error where a prompt holds a token that the model does not have."""
     if vocab_size is None:
         return
-    real = np.arange(tokens.shape[1]) >= padding[:, None]
-    wrong = real & ((tokens < 0) | (tokens >= vocab_size))
+    wrong = seen & ((tokens < 0) | (tokens >= vocab_size))
     if wrong.any():
         row, column = np.argwhere(wrong)[0].tolist()
         raise ValueError(
-            f"generate: token {tokens[row, column]} at place {column - padding[row]} of prompt {row} is out "
-            f"of range; the model has {vocab_size} tokens, 0 to {vocab_size - 1}. Is the tokenizer another "
+            f"generate: token {tokens[row, column]} at place {int(seen[row, :column].sum())} of prompt {row} is "
+            f"out of range; the model has {vocab_size} tokens, 0 to {vocab_size - 1}. Is the tokenizer another "
             "model's?"
         )

@@ -8,7 +8,6 @@ p = softmax(logits / temperature), with all but the most probable tokens left ou
 - ``min_p``: those at least ``min_p`` times as probable as the most probable one (Nguyen et al., "Turning Up
   the Heat", 2024).
 
-A repetition penalty makes tokens that were there before less probable (Keskar et al., "CTRL", 2019, 4.1).
 The filters work on plain arrays, (B, V), in the order above, as those of Hugging Face's library do.
 """
 
@@ -35,7 +34,6 @@ class Sampling:
         top_k: draw from so many most probable tokens; 0 for all.
         top_p: draw from the fewest tokens with this probability together, in (0, 1].
         min_p: draw from tokens at least this times as probable as the first, in [0, 1].
-        repetition_penalty: above 1 makes tokens that were there before less probable; positive.
 
     Raises:
         ValueError: a value out of its range.
@@ -54,15 +52,13 @@ class Sampling:
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
-    repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
         positive = "be positive; for the most probable tokens give do_sample=False"
-        _check("temperature", self.temperature, positive, lambda t: 0 < t < math.inf)
-        _check("top_k", self.top_k, "be 0 or more", lambda k: k >= 0 and k == int(k))
-        _check("top_p", self.top_p, "lie in (0, 1]", lambda p: 0 < p <= 1)
-        _check("min_p", self.min_p, "lie in [0, 1]", lambda p: 0 <= p <= 1)
-        _check("repetition_penalty", self.repetition_penalty, "be positive", lambda r: 0 < r < math.inf)
+        check_value("temperature", self.temperature, positive, lambda t: 0 < t < math.inf)
+        check_value("top_k", self.top_k, "be 0 or more", lambda k: k >= 0 and k == int(k))
+        check_value("top_p", self.top_p, "lie in (0, 1]", lambda p: 0 < p <= 1)
+        check_value("min_p", self.min_p, "lie in [0, 1]", lambda p: 0 <= p <= 1)
 
     @property
     def samples(self) -> bool:
@@ -71,23 +67,28 @@ class Sampling:
             return self.do_sample
         return any(v is not None for v in (self.temperature, self.top_k, self.top_p, self.min_p))
 
-    def filtered(self, logits: Array) -> Array:
-        """Return the logits, (B, V), as they are drawn from: -inf for tokens that are left out."""
+    def filtered(self, logits: Array, least: int = 1) -> Array:
+        """Return the logits, (B, V), as they are drawn from: -inf for tokens that are left out.
+
+        Args:
+            logits: (B, V).
+            least: so many tokens stay in any case.
+        """
         if self.temperature is not None and self.temperature != 1:
             logits = logits / self.temperature
         if self.top_k:
-            logits = keep_top_k(logits, self.top_k)
+            logits = keep_top_k(logits, max(int(self.top_k), least))
         if self.top_p is not None and self.top_p < 1:
-            logits = keep_top_p(logits, self.top_p)
+            logits = keep_top_p(logits, self.top_p, least)
         if self.min_p:
-            logits = keep_min_p(logits, self.min_p)
+            logits = keep_min_p(logits, self.min_p, least)
         return logits
 
     def choose(self, logits: Array, generators: Sequence[Generator]) -> list[int]:
         """Return the token of each row.
 
         Args:
-            logits: (B, V), before any filter but the repetition penalty.
+            logits: (B, V), before any filter.
             generators: one for each row, so that a row's draws do not depend on the others.
 
         Raises:
@@ -104,7 +105,8 @@ class Sampling:
         return [int(generator.choice(row)) for generator, row in zip(generators, weights, strict=True)]
 
 
-def _check(name: str, value: Any, needs: str, fits: Any) -> None:
+def check_value(name: str, value: Any, needs: str, fits: Any) -> None:
+    """Raise an error unless a number is None or fits."""
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not fits(value):
@@ -127,8 +129,10 @@ def keep_top_k(logits: Array, k: int) -> Array:
     return xp.where(logits < least, -math.inf, logits)
 
 
-def keep_top_p(logits: Array, p: float) -> Array:
+def keep_top_p(logits: Array, p: float, least: int = 1) -> Array:
     """Return the logits, (B, V), with -inf for all but the fewest tokens whose probabilities reach p.
+
+    At least so many stay as ``least`` says.
 
     Example:
         >>> import numpy as np
@@ -140,38 +144,26 @@ def keep_top_p(logits: Array, p: float) -> Array:
     falling = -xp.sort(-weights, axis=-1)
     total = xp.cumsum(falling, axis=-1, dtype=np.float64)  # in float32 a sum near 1 loses the last tokens
     before = total - falling  # the weight of those that come first
-    kept = (before < p * total[..., -1:]).sum(axis=-1, keepdims=True)
-    least = xp.take_along_axis(falling, kept - 1, axis=-1)
-    return xp.where(weights < least, -math.inf, logits)
+    kept = xp.maximum((before < p * total[..., -1:]).sum(axis=-1, keepdims=True), min(least, logits.shape[-1]))
+    return xp.where(weights < xp.take_along_axis(falling, kept - 1, axis=-1), -math.inf, logits)
 
 
-def keep_min_p(logits: Array, p: float) -> Array:
+def keep_min_p(logits: Array, p: float, least: int = 1) -> Array:
     """Return the logits, (B, V), with -inf for tokens less than p times as probable as the first.
+
+    At least so many stay as ``least`` says.
 
     Example:
         >>> import numpy as np
         >>> keep_min_p(np.log(np.array([[0.05, 0.6, 0.35]])), 0.1).argmin()
         np.int64(0)
     """
-    least = logits.max(axis=-1, keepdims=True) + math.log(p)
-    return xp_of(logits).where(logits < least, -math.inf, logits)
-
-
-def penalize_repetition(logits: Array, seen: Array, penalty: float) -> Array:
-    """Return the logits, (B, V), with those of tokens that were seen moved towards improbable.
-
-    Args:
-        logits: (B, V).
-        seen: (B, V), booleans.
-        penalty: positive logits are divided by it, negative ones multiplied.
-
-    Example:
-        >>> import numpy as np
-        >>> penalize_repetition(np.array([[2.0, 2.0]]), np.array([[True, False]]), 2.0)
-        array([[1., 2.]])
-    """
     xp = xp_of(logits)
-    return xp.where(seen, xp.where(logits < 0, logits * penalty, logits / penalty), logits)
+    bound = logits.max(axis=-1, keepdims=True) + math.log(p)
+    if least > 1:
+        place = max(logits.shape[-1] - least, 0)
+        bound = xp.minimum(bound, xp.partition(logits, place, axis=-1)[..., place, None])
+    return xp.where(logits < bound, -math.inf, logits)
 
 
 def generators_for(

@@ -15,7 +15,6 @@ from minillm.inference.sampling import (
     keep_min_p,
     keep_top_k,
     keep_top_p,
-    penalize_repetition,
 )
 
 
@@ -44,17 +43,9 @@ def test_filters_equal_those_of_transformers(ours, theirs, values):
             logits = random_logits(seed=seed)
             expected = getattr(process, theirs)(value)(None, torch.tensor(logits))
             np.testing.assert_array_equal(ours(logits, value), expected.numpy(), err_msg=f"{value} {seed}")
-
-
-def test_a_repetition_penalty_equals_that_of_transformers():
-    torch = pytest.importorskip("torch")
-    process = pytest.importorskip("transformers.generation.logits_process")
-    logits = random_logits(tokens=10)
-    tokens = np.array([[1, 2, 2], [0, 9, 3], [5, 5, 5]])
-    expected = process.RepetitionPenaltyLogitsProcessor(1.7)(torch.tensor(tokens), torch.tensor(logits))
-    seen = np.zeros((3, 10), bool)
-    np.put_along_axis(seen, tokens, True, axis=1)
-    np.testing.assert_allclose(penalize_repetition(logits, seen, 1.7), expected.numpy(), rtol=1e-6)
+            expected = getattr(process, theirs)(value, min_tokens_to_keep=3)(None, torch.tensor(logits))
+            kept = ours(logits, max(value, 3)) if theirs.startswith("TopK") else ours(logits, value, 3)
+            np.testing.assert_array_equal(kept, expected.numpy(), err_msg=f"{value} {seed}")
 
 
 def test_the_filters_follow_one_another_as_in_transformers():
@@ -124,8 +115,6 @@ def test_the_sampling_runs_on_each_device(device):
     expected = sampling.choose(random_logits(), generators_for(3, seed=5))
     assert sampling.choose(logits, generators_for(3, seed=5)) == expected
     assert Sampling().choose(logits, []) == random_logits().argmax(-1).tolist()
-    seen = minillm.zeros(3, 50, dtype="bool").array
-    assert (minillm.Tensor(penalize_repetition(logits, seen, 2.0)) == minillm.Tensor(logits)).all()
 
 
 @pytest.mark.parametrize(
@@ -143,7 +132,6 @@ def test_the_sampling_runs_on_each_device(device):
         ({"top_p": 1.01}, "top_p is 1.01"),
         ({"min_p": -0.1}, "min_p is -0.1"),
         ({"min_p": 1.1}, "min_p is 1.1"),
-        ({"repetition_penalty": 0}, "repetition_penalty is 0"),
     ],
 )
 def test_values_out_of_range(options, message):
