@@ -271,7 +271,7 @@ def encode_batch(
         data["overflow_to_sample_mapping"] = [row.sample for row in rows]
 
     if return_tensors is not None:
-        data = {name: _as_tensor(name, values, return_tensors) for name, values in data.items()}
+        data = {name: as_tensor(name, values, return_tensors) for name, values in data.items()}
     elif not batched and not return_overflowing_tokens:  # `length` stays a list of one
         data = {name: values[0] if isinstance(values[0], list) else values for name, values in data.items()}
     return BatchEncoding(data, rows, tokenizer)
@@ -382,7 +382,8 @@ def _pad(
         row.pad(length, tokenizer.pad_token_id, side)
 
 
-def _as_tensor(name: str, values: list[Any], kind: str) -> Any:
+def as_tensor(name: str, values: list[Any], kind: str) -> Any:
+    """Return rows of one length as an array (``"np"``) or a tensor (``"pt"``)."""
     import numpy as np
 
     try:

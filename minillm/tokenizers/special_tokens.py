@@ -85,6 +85,10 @@ class AddedTokens:
             raise ValueError("special tokens: the empty string cannot be one")
         self.tokens[token.content] = token
         self.ids[token.content] = token_id
+        self.forget()
+
+    def forget(self) -> None:
+        """Build the expressions anew at the next search: the tokens or `normalize` changed."""
         self._patterns.clear()
 
     @property
@@ -258,6 +262,12 @@ class TokenNameId:
         token = tokenizer._named.get(self.name)
         return None if token is None else tokenizer.token_to_id(token)
 
+    def __set__(self, tokenizer: NamedTokens, token_id: int | None) -> None:
+        token = None if token_id is None else tokenizer.id_to_token(token_id)
+        if token_id is not None and token is None:
+            raise ValueError(f"{self.name}_id: the vocabulary has no id {token_id!r}")
+        setattr(tokenizer, self.name, token)
+
 
 class NamedTokens:
     """The parts that special tokens play (`eos_token`, `pad_token` ...) and their ids.
@@ -287,6 +297,10 @@ class NamedTokens:
 
     def token_to_id(self, token: str) -> int | None:
         """Return the id of `token`, or None if the vocabulary does not hold it."""
+        raise NotImplementedError
+
+    def id_to_token(self, token_id: int) -> str | None:
+        """Return the token of `token_id`, or None if the vocabulary does not hold it."""
         raise NotImplementedError
 
     @property

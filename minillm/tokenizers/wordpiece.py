@@ -98,17 +98,23 @@ class WordPieceTokenizer(Tokenizer):
             self.template = template
         elif self.cls_token_id is not None and self.sep_token_id is not None:
             self.template = Template.bert(cls_id=self.cls_token_id, sep_id=self.sep_token_id)
-        self.rules = BertText(clean_text, tokenize_chinese_chars, strip_accents, lowercase)
         self.prefix = prefix
         self.max_input_chars_per_word = max_input_chars_per_word
         self.cleanup = cleanup
-        self._added.normalize = self.rules.normalize
         self._model_vocab = dict(vocab)
         self._unknown = vocab[unknown]
         self._longest = max(map(len, vocab))
-        self._pieces = Remembered(self._cut, cache_size)
-        self._ids = Remembered(self._ids_of, cache_size)
-        self._placed = Remembered(self._place, cache_size)
+        self._cache_size = cache_size
+        self.use_rules(BertText(clean_text, tokenize_chinese_chars, strip_accents, lowercase))
+
+    def use_rules(self, rules: BertText) -> None:
+        """Cut texts into words by these rules from now on."""
+        self.rules = rules
+        self._added.normalize = rules.normalize
+        self._added.forget()
+        self._pieces = Remembered(self._cut, self._cache_size)
+        self._ids = Remembered(self._ids_of, self._cache_size)
+        self._placed = Remembered(self._place, self._cache_size)
 
     # Training.
 
