@@ -1,0 +1,147 @@
+"""The names of Hugging Face's Transformers, for programs written for it: change the import, and they run.
+
+``from transformers import BertTokenizer, BertForSequenceClassification`` becomes
+``from minillm.transformers import BertTokenizer, BertForSequenceClassification``. Models and tokenizers are read
+from directories, in the files of that library; nothing is downloaded.
+
+Example:
+    >>> config = GPT2Config(vocab_size=10, n_positions=16, n_embd=8, n_layer=1, n_head=2)
+    >>> model = AutoModelForCausalLM.from_config(config)
+    >>> type(model).__name__, model.generate(max_new_tokens=3, bos_token_id=1).shape
+    ('GPT2LMHeadModel', (1, 4))
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from minillm import models
+from minillm.backend import manual_seed as set_seed
+from minillm.inference import GenerationConfig, GenerationMixin, TextIteratorStreamer, TextStreamer
+from minillm.models import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForQuestionAnswering,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    BertModel,
+    GPT2Config,
+    GPT2Model,
+    LlamaConfig,
+    LlamaModel,
+    RNNLMConfig,
+)
+from minillm.models.auto import AutoClass
+from minillm.models.config import Config as PretrainedConfig
+from minillm.models.pretrained import PretrainedModel as PreTrainedModel
+from minillm.optim.lr_scheduler import (
+    get_constant_schedule,
+    get_constant_schedule_with_warmup,
+    get_cosine_schedule_with_warmup,
+    get_inverse_sqrt_schedule,
+    get_linear_schedule_with_warmup,
+)
+from minillm.tokenizers import BatchEncoding
+from minillm.tokenizers.pretrained import AutoTokenizer, BertTokenizer, GPT2Tokenizer, PreTrainedTokenizer
+
+BertTokenizerFast = BertTokenizer
+GPT2TokenizerFast = GPT2Tokenizer
+PreTrainedTokenizerFast = AutoTokenizer
+
+
+class GPT2LMHeadModel(GenerationMixin, models.GPT2LMHeadModel):
+    """GPT-2 with its language-model head, and ``generate``."""
+
+
+class LlamaForCausalLM(GenerationMixin, models.LlamaForCausalLM):
+    """Llama with its language-model head, and ``generate``."""
+
+
+class RNNLMHeadModel(GenerationMixin, models.RNNLMHeadModel):
+    """minillm's recurrent language model, and ``generate``."""
+
+
+class AutoConfig(AutoClass):
+    """The settings of any model."""
+
+    table: ClassVar = {"bert": BertConfig, "gpt2": GPT2Config, "llama": LlamaConfig, "rnn_lm": RNNLMConfig}
+
+
+class AutoModel(AutoClass):
+    """Any model without a head."""
+
+    table: ClassVar = {"bert": BertModel, "gpt2": GPT2Model, "llama": LlamaModel}
+
+
+class AutoModelForCausalLM(AutoClass):
+    """Any model that predicts the next token."""
+
+    table: ClassVar = {"gpt2": GPT2LMHeadModel, "llama": LlamaForCausalLM, "rnn_lm": RNNLMHeadModel}
+
+
+class AutoModelForMaskedLM(AutoClass):
+    """Any model that guesses masked tokens."""
+
+    table: ClassVar = {"bert": BertForMaskedLM}
+
+
+class AutoModelForSequenceClassification(AutoClass):
+    """Any model that labels texts."""
+
+    table: ClassVar = {"bert": BertForSequenceClassification}
+
+
+class AutoModelForTokenClassification(AutoClass):
+    """Any model that labels tokens."""
+
+    table: ClassVar = {"bert": BertForTokenClassification}
+
+
+class AutoModelForQuestionAnswering(AutoClass):
+    """Any model that marks answers in texts."""
+
+    table: ClassVar = {"bert": BertForQuestionAnswering}
+
+
+__all__ = [
+    "AutoConfig",
+    "AutoModel",
+    "AutoModelForCausalLM",
+    "AutoModelForMaskedLM",
+    "AutoModelForQuestionAnswering",
+    "AutoModelForSequenceClassification",
+    "AutoModelForTokenClassification",
+    "AutoTokenizer",
+    "BatchEncoding",
+    "BertConfig",
+    "BertForMaskedLM",
+    "BertForQuestionAnswering",
+    "BertForSequenceClassification",
+    "BertForTokenClassification",
+    "BertModel",
+    "BertTokenizer",
+    "BertTokenizerFast",
+    "GPT2Config",
+    "GPT2LMHeadModel",
+    "GPT2Model",
+    "GPT2Tokenizer",
+    "GPT2TokenizerFast",
+    "GenerationConfig",
+    "LlamaConfig",
+    "LlamaForCausalLM",
+    "LlamaModel",
+    "PreTrainedModel",
+    "PreTrainedTokenizer",
+    "PreTrainedTokenizerFast",
+    "PretrainedConfig",
+    "RNNLMConfig",
+    "RNNLMHeadModel",
+    "TextIteratorStreamer",
+    "TextStreamer",
+    "get_constant_schedule",
+    "get_constant_schedule_with_warmup",
+    "get_cosine_schedule_with_warmup",
+    "get_inverse_sqrt_schedule",
+    "get_linear_schedule_with_warmup",
+    "set_seed",
+]
