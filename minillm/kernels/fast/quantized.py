@@ -15,7 +15,7 @@ from minillm.kernels.fast.vectors import wide_vectors
 __all__ = ["quantized_linear"]
 
 _MOST_ROWS = 8  # of x; for more, it pays to widen the weight once and leave the product to BLAS
-_LEAST = 1 << 20  # elements of the weight that are worth a thread
+_LEAST = 1 << 22  # elements of the weight that are worth a thread, which has to be woken up for every product
 _f = np.float32
 
 
