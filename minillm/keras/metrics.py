@@ -132,8 +132,14 @@ class MeanMetric(Mean):
         super().__init__(name or getattr(function, "__name__", None))
         self.rises = False if function in losses.FUNCTIONS.values() else None
 
-    def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take a batch."""
+    def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None) -> None:
+        """Take a batch, of which the steps count that ``mask`` tells."""
+        if mask is not None:
+            kept = _host(mask).astype(np.float64)
+            if sample_weight is not None:
+                kept, weight = same_rank(kept, _host(sample_weight))
+                kept = kept * weight
+            sample_weight = kept
         self._add(self.function(y_true, y_pred, **self.options), sample_weight)
 
 

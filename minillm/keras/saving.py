@@ -93,7 +93,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True) -> None:
     """
     path = _target(filepath, overwrite, "save", (".keras",))
     _need_weights(model, "save")
-    config = {**to_json(model), "module": "keras", "compile_config": _compile_config(model)}
+    config = {**to_json(model), "compile_config": _compile_config(model)}
     texts = {"metadata.json": json.dumps({"keras_version": "3", "written_by": "minillm"})}
     texts["config.json"] = json.dumps(config)
     arrays = {name: weight.numpy() for name, weight in weights_by_path(model)}

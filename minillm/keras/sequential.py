@@ -49,6 +49,7 @@ class Sequential(Trainable):
     """
 
     supports_masking = True
+    keras_module = "keras"
 
     def __init__(self, layers: Iterable[Any] = (), trainable: bool = True, name: str | None = None) -> None:
         super().__init__(name=name, trainable=trainable)
@@ -134,7 +135,7 @@ class Sequential(Trainable):
     def input_shape(self) -> Shape:
         """The shape of the input, with None for any size."""
         if self.build_shape is None:
-            raise AttributeError(f"Sequential {self.name!r} is not built yet, so its input has no shape")
+            raise ValueError(f"Sequential {self.name!r} is not built yet, so its input has no shape")
         return self.build_shape
 
     @property

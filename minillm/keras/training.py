@@ -101,19 +101,23 @@ class Trainable(Layer):
             self._chosen = {kind: [metrics_module.get(one, *shapes) for one in ones] for kind, ones in given}
         self._loss_mean.update_state([float(loss)], [float(len(batch.x))])
         guess = y_pred.detach()
-        for metric in self._chosen["metrics"]:
-            metric.update_state(batch.y, guess)
-        for metric in self._chosen["weighted_metrics"]:
-            metric.update_state(batch.y, guess, batch.weight)
+        for kind, weight in (("metrics", None), ("weighted_metrics", batch.weight)):
+            for metric in self._chosen[kind]:
+                masked = {"mask": self.output_mask} if isinstance(metric, metrics_module.MeanMetric) else {}
+                metric.update_state(batch.y, guess, weight, **masked)
 
     def _logs(self) -> dict[str, float]:
-        logs: dict[str, float] = {}
-        for metric in self.metrics:
-            name, number = metric.name, 0
-            while name in logs:
-                number += 1
-                name = f"{metric.name}_{number}"
-            logs[name] = metric.result()
+        logs = {"loss": self._loss_mean.result()}
+        for kind, chosen in (self._chosen or {}).items():
+            for metric in chosen:
+                name, number = metric.name, 0
+                if name in logs and kind == "weighted_metrics":
+                    name = f"weighted_{name}"
+                first = name
+                while name in logs:
+                    number += 1
+                    name = f"{first}_{number}"
+                logs[name] = metric.result()
         return logs
 
     def _train_step(self, batch: Rows) -> None:
@@ -297,15 +301,17 @@ class Trainable(Layer):
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """Make one step, and return loss and metrics since the last ``reset_metrics``."""
+        """Make one step, and return loss and metrics of this batch."""
         self._need("train_on_batch")
+        self.reset_metrics()
         self._train_step(rows_of("train_on_batch", x, y, sample_weight, class_weight))
         logs = self._logs()
         return logs if return_dict else _flat(logs)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        """Return loss and metrics since the last ``reset_metrics``, this batch included."""
+        """Return loss and metrics of a batch."""
         self._need("test_on_batch")
+        self.reset_metrics()
         self._test_step(rows_of("test_on_batch", x, y, sample_weight))
         logs = self._logs()
         return logs if return_dict else _flat(logs)

@@ -58,7 +58,10 @@ class CSVLogger(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         first = not self.path.exists() or not self.path.stat().st_size
-        self._names = self._names or sorted(logs)
+        if not self._names:
+            self._names = sorted(logs)
+            if not any(name.startswith("val_") for name in logs):  # validation may come in a later epoch
+                self._names += [f"val_{name}" for name in self._names]
         with open(self.path, "a", newline="", encoding="utf-8") as file:
             table = csv.writer(file, delimiter=self.separator)
             if first:

@@ -53,7 +53,7 @@ def to_json(layer: Layer) -> dict[str, Any]:
         'Flatten'
     """
     record = {
-        "module": "keras.layers",
+        "module": layer.keras_module,
         "class_name": type(layer).__name__,
         "config": layer.get_config(),
         "registered_name": None,

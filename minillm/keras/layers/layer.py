@@ -102,6 +102,7 @@ class Layer(nn.Module):
 
     supports_masking = False
     takes_numbers_of_rows = False  # an Embedding takes integers, the others floats
+    keras_module = "keras.layers"  # where Keras has it, for files
     _settings: tuple[str, ...] = ()  # the names of the arguments, for files
 
     def __init__(
@@ -272,7 +273,10 @@ class Layer(nn.Module):
         return cls(**{key: value for key, value in config.items() if key in known})
 
 
-_WITHOUT_EFFECT = {"dtype", "moving_mean_initializer", "moving_variance_initializer", "data_format", "implementation"}
+_WITHOUT_EFFECT = {
+    "data_format", "dtype", "implementation", "moving_mean_initializer", "moving_variance_initializer",
+    "renorm_momentum",
+}  # fmt: skip
 
 
 def _arguments_of(cls: type) -> set[str]:
