@@ -23,8 +23,10 @@ from typing import Any
 
 import numpy as np
 
+from minillm import ops
 from minillm.autograd.function import Function
-from minillm.backend import Array, xp_of
+from minillm.backend import Array
+from minillm.kernels import kernels_of
 
 ROPE_TYPES = ("default", "linear", "dynamic", "llama3", "yarn")
 _NEEDED = {
@@ -132,21 +134,24 @@ def _yarn(
     return np.asarray(scaled, np.float32), float(attention)
 
 
+def rotate_composite(x: Any, cos: Any, sin: Any) -> Any:
+    """Return the first half x_1 cos - x_2 sin, and the second x_2 cos + x_1 sin, as a formula of operations."""
+    x1, x2 = ops.chunk(x, 2, dim=-1)
+    return ops.cat([x1 * cos - x2 * sin, x2 * cos + x1 * sin], dim=-1)
+
+
 class Rotate(Function):
     """y = x turned: the first half x_1 cos - x_2 sin, the second x_2 cos + x_1 sin.  dx = dy turned back.
 
-    x is (B, T, H, D); cos and sin are (B or 1, T, 1, D / 2).
+    x is (B, T, H, D); cos and sin are (B or 1, T, 1, D / 2), arrays that no gradient flows to.
     """
+
+    composite = rotate_composite
 
     def forward(self, x: Array, cos: Array, sin: Array) -> Array:
         self.save_constants(cos, sin)
-        half = x.shape[-1] // 2
-        x1, x2 = x[..., :half], x[..., half:]
-        y = xp_of(x).empty(x.shape, x.dtype)
-        y[..., :half] = x1 * cos - x2 * sin
-        y[..., half:] = x2 * cos + x1 * sin
+        y: Array = kernels_of(x).rotary(x, cos, sin)
         return y
 
-    def backward(self, dy: Any) -> Any:
-        cos, sin = self.constants
-        return Rotate.apply(dy, cos, -sin)
+    def backward(self, dy: Array) -> Any:
+        return kernels_of(dy).rotary_backward(dy, *self.constants)

@@ -18,6 +18,7 @@ from minillm.kernels.cpu.optimizers import adagrad, adam, nadam, radam, rmsprop,
 from minillm.kernels.cpu.quantized import quantize, quantized_linear
 from minillm.kernels.cpu.rms_norm import rms_norm, rms_norm_backward
 from minillm.kernels.cpu.rnn import rnn_backward, rnn_forward
+from minillm.kernels.cpu.rotary import rotary, rotary_backward
 from minillm.kernels.cpu.softmax import log_softmax, softmax
 
 __all__ = [
@@ -52,6 +53,8 @@ __all__ = [
     "rmsprop",
     "rnn_backward",
     "rnn_forward",
+    "rotary",
+    "rotary_backward",
     "sgd",
     "silu",
     "silu_backward",

@@ -38,6 +38,8 @@ _FILES: dict[str, str] = {
     "rms_norm_backward": "rms_norm",
     "rnn_backward": "rnn",
     "rnn_forward": "rnn",
+    "rotary": "rotary",
+    "rotary_backward": "rotary",
     "sgd": "optimizers",
     "silu": "activation",
     "softmax": "softmax",
