@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from minillm.training.evaluation import Evaluation, evaluate
     from minillm.training.freezing import freeze
     from minillm.training.log import read_log
+    from minillm.training.lora import LoraConfig, apply_lora, load_lora, merge_lora, save_lora
     from minillm.training.optimizers import make_optimizer, parameter_groups
     from minillm.training.progress import ProgressBar
     from minillm.training.run_directory import RunDirectory, RunError, RunInfo
@@ -32,6 +33,7 @@ __all__ = [
     "CheckpointError",
     "DivergenceError",
     "Evaluation",
+    "LoraConfig",
     "ProgressBar",
     "RunDirectory",
     "RunError",
@@ -41,14 +43,18 @@ __all__ = [
     "TrainingConfig",
     "TrainingInterrupted",
     "TrainingResult",
+    "apply_lora",
     "evaluate",
     "freeze",
     "load_checkpoint",
+    "load_lora",
     "make_optimizer",
+    "merge_lora",
     "parameter_groups",
     "prepare_text",
     "read_log",
     "save_checkpoint",
+    "save_lora",
 ]
 
 _FILES = {
@@ -57,6 +63,7 @@ _FILES = {
     "config": ("TrainingConfig",),
     "evaluation": ("Evaluation", "evaluate"),
     "freezing": ("freeze",),
+    "lora": ("LoraConfig", "apply_lora", "load_lora", "merge_lora", "save_lora"),
     "log": ("read_log",),
     "optimizers": ("make_optimizer", "parameter_groups"),
     "progress": ("ProgressBar",),
