@@ -55,35 +55,26 @@ class Nonzero(Function):
 class Maximum(Binary):
     """y = max(a, b); where the two are equal, each gets half of the gradient."""
 
-    def forward(self, a: Any, b: Any) -> Array:
-        a, b = self._two_tensors(a, b)
-        return xp_of(a).maximum(a, b)
+    function = "maximum"
 
-    def _two_tensors(self, a: Any, b: Any) -> Any:
+    def forward(self, a: Any, b: Any) -> Array:
         if not (is_array(a) and is_array(b)):
             raise TypeError("it needs two tensors; clamp takes numbers")
         self.save_for_backward(a, b)
-        return promoted(a, b)
+        a, b = promoted(a, b)
+        return getattr(xp_of(a), self.function)(a, b)
 
     def backward(self, dy: Any) -> Any:
         a, b = self.saved
-        return self._shares(dy, a > b, a == b, a < b)
-
-    def _shares(self, dy: Any, a_wins: Any, tie: Any, b_wins: Any) -> Any:
-        half = where(tie, dy * 0.5, 0.0)
-        return where(a_wins, dy, half), where(b_wins, dy, half)
+        half = where(a == b, dy * 0.5, 0.0)
+        larger, smaller = where(a > b, dy, half), where(a < b, dy, half)
+        return (larger, smaller) if self.function == "maximum" else (smaller, larger)
 
 
 class Minimum(Maximum):
     """y = min(a, b); where the two are equal, each gets half of the gradient."""
 
-    def forward(self, a: Any, b: Any) -> Array:
-        a, b = self._two_tensors(a, b)
-        return xp_of(a).minimum(a, b)
-
-    def backward(self, dy: Any) -> Any:
-        a, b = self.saved
-        return self._shares(dy, a < b, a == b, a > b)
+    function = "minimum"
 
 
 class Clamp(Function):

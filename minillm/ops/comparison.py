@@ -305,7 +305,8 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
         >>> minillm.isclose(minillm.tensor([1.0, 2.0]), minillm.tensor([1.000001, 2.1]))
         tensor([ True, False])
     """
-    _same_dtype("isclose", input, other)
+    if input.dtype != other.dtype:
+        raise OperationTypeError(f"isclose: got {input.dtype} and {other.dtype}; it needs one dtype")
     return IsClose.apply(input, other, rtol, atol, equal_nan)
 
 
@@ -329,8 +330,3 @@ def equal(input: Tensor, other: Tensor) -> bool:
         True
     """
     return input.shape == other.shape and bool((input == other).all())
-
-
-def _same_dtype(name: str, a: Any, b: Any) -> None:
-    if a.dtype != b.dtype:
-        raise OperationTypeError(f"{name}: got {a.dtype} and {b.dtype}; it needs one dtype")

@@ -106,6 +106,20 @@ class Sqrt(Function):
         return dy / (2 * y)
 
 
+class Reciprocal(Function):
+    """y = 1 / x,  dx = -dy y^2."""
+
+    @quiet
+    def forward(self, x: Array) -> Array:
+        y = 1 / floating(x)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, dy: Any) -> Any:
+        (y,) = self.saved
+        return -dy * (y * y)
+
+
 class Sin(Function):
     """y = sin x,  dx = dy cos x."""
 
@@ -282,7 +296,7 @@ def rsqrt(input: Tensor) -> Tensor:
         >>> minillm.rsqrt(minillm.tensor([4.0]))
         tensor([0.5000])
     """
-    return 1 / sqrt(input)
+    return Reciprocal.apply(sqrt(input))
 
 
 def reciprocal(input: Tensor) -> Tensor:
@@ -293,7 +307,7 @@ def reciprocal(input: Tensor) -> Tensor:
         >>> minillm.reciprocal(minillm.tensor([4.0]))
         tensor([0.2500])
     """
-    return 1 / input
+    return Reciprocal.apply(input)
 
 
 def square(input: Tensor) -> Tensor:

@@ -113,16 +113,17 @@ def amin(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
 
 
 def _extreme(name: str, method: str, input: Any, dim: Dims, keepdim: bool) -> Any:
+    return Extreme.apply(input, method, _searched_dims(name, input, dim), keepdim)
+
+
+def _searched_dims(name: str, input: Any, dim: Dims) -> tuple[int, ...]:
+    """Return the dimensions to search, or raise an error where there is nothing to choose from."""
     dims = reduced_dims(name, input, dim)
-    _needs_elements(name, input, dims)
-    return Extreme.apply(input, method, dims, keepdim)
-
-
-def _needs_elements(name: str, input: Any, dims: tuple[int, ...]) -> None:
     if not count(input.shape, dims):
         raise OperationIndexError(
             f"{name}: got shape {input.shape}; it needs an element in dimensions {dims} to choose from"
         )
+    return dims
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
@@ -149,7 +150,7 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 def _arg(name: str, input: Any, dim: int | None, keepdim: bool) -> Any:
     refuse(name, "b", input)
-    _needs_elements(name, input, reduced_dims(name, input, dim))
+    _searched_dims(name, input, dim)
     return ArgSearch.apply(input, name, None if dim is None else dim_of(name, input.ndim, dim), keepdim)
 
 
@@ -182,8 +183,7 @@ def _search(name: str, input: Any, dim: int | None, keepdim: bool) -> Any:
     """Return the extreme of all, or values and indices along one dimension."""
     if dim is None:
         return _extreme(name, name, input, None, False)
-    dims = reduced_dims(name, input, dim)
-    _needs_elements(name, input, dims)
+    _searched_dims(name, input, dim)
     dim = dim_of(name, input.ndim, dim)
     return _taken(input, dim, ArgSearch.apply(input, "arg" + name, dim, True), keepdim)
 
@@ -206,8 +206,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         tensor(2.)
     """
     refuse("median", "b", input)
-    dims = reduced_dims("median", input, dim)
-    _needs_elements("median", input, dims)
+    dims = _searched_dims("median", input, dim)
     if dim is None:
         return Extreme.apply(input, "median", dims, False)
     dim = dim_of("median", input.ndim, dim)

@@ -105,6 +105,13 @@ class Copy(Function):
         return dy
 
 
+class Contiguous(Copy):
+    """y = x with its elements in order in memory."""
+
+    def forward(self, x: Array) -> Array:
+        return xp_of(x).ascontiguousarray(x)
+
+
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """Return the same elements in another shape; one size may be -1, and follows from the others.
 
@@ -293,13 +300,3 @@ def contiguous(input: Tensor) -> Tensor:
     """
     array: Any = getattr(input, "array", input)
     return input if array.flags.c_contiguous else Contiguous.apply(input)
-
-
-class Contiguous(Function):
-    """y = x with its elements in order in memory."""
-
-    def forward(self, x: Array) -> Array:
-        return xp_of(x).ascontiguousarray(x)
-
-    def backward(self, dy: Any) -> Any:
-        return dy

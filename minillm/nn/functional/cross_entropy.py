@@ -27,15 +27,20 @@ def cross_entropy_composite(
 ) -> Any:
     """Return the cross-entropy of (N, V) logits with (N,) class numbers as a formula of operations."""
     log_p = ops.log_softmax(logits, -1)  # (N, V)
-    w = ops.ones(logits.shape[1:], dtype=logits.dtype, device=logits.device) if weight is None else weight
-    counts = target != ignore_index
-    classes = ops.where(counts, target, 0)
-    share = w[classes] * counts
-    losses = -ops.gather(log_p, 1, classes.reshape(-1, 1)).reshape(-1) * share * (1 - label_smoothing)
+    losses, share = of_classes(log_p, target, weight, ignore_index)
     if label_smoothing:
-        losses = losses - (log_p * w).sum(-1) * counts * (label_smoothing / logits.shape[1])
-    losses = ops.where(counts, losses, 0.0)
+        spread = -(log_p if weight is None else log_p * weight).sum(-1) * (label_smoothing / logits.shape[1])
+        losses = losses * (1 - label_smoothing) + ops.where(target != ignore_index, spread, 0.0)
     return losses.sum() / share.sum() if reduction == "mean" else reduced(losses, reduction)
+
+
+def of_classes(log_p: Any, target: Any, weight: Any, ignore_index: int) -> tuple[Any, Any]:
+    """Return -w[t] log p[t] of each row, 0 for rows that do not count, and their weights w[t]."""
+    counts = target != ignore_index
+    classes = ops.cast(ops.where(counts, target, 0), "int64")
+    share = ops.cast(counts, log_p.dtype) if weight is None else weight[classes] * counts
+    losses = -ops.gather(log_p, 1, classes.reshape(-1, 1)).reshape(-1) * share
+    return ops.where(counts, losses, 0.0), share
 
 
 class CrossEntropy(Function):
@@ -202,12 +207,7 @@ def nll_loss(
     check_reduction("nll_loss", reduction, size_average, reduce)
     log_p, dim = classes_last("nll_loss", input, weight)
     check_classes("nll_loss", input, target, dim, ignore_index)
-    flat = ops.reshape(target, (-1,))
-    counts = flat != ignore_index
-    classes = ops.where(counts, flat, 0).long()
-    share = counts.to(input.dtype) if weight is None else weight[classes] * counts
-    losses = -ops.gather(log_p, 1, classes.reshape(-1, 1)).reshape(-1) * share
-    losses = ops.where(counts, losses, 0.0)
+    losses, share = of_classes(log_p, ops.reshape(target, (-1,)), weight, ignore_index)
     if reduction == "none":
         return ops.reshape(losses, target.shape)
     return losses.sum() / share.sum() if reduction == "mean" else losses.sum()

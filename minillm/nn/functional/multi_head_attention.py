@@ -99,10 +99,9 @@ def multi_head_attention_forward(
     if not batched:
         query, key, value = (x.unsqueeze(0 if batch_first else 1) for x in (query, key, value))
         key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
-    weights: list[Any]
+    weights: list[Any] = [q_proj_weight, k_proj_weight, v_proj_weight]
     if use_separate_proj_weight:
         shares = [1, 1, 1]
-        weights = [q_proj_weight, k_proj_weight, v_proj_weight]
     else:
         weights = _cut(in_proj_weight, shares)
     if any(weight is None for weight in weights):
@@ -118,10 +117,8 @@ def multi_head_attention_forward(
         for heads in SplitHeads.apply(linear(x, weight, bias), share, num_heads, batch_first)
     )
     N, H, _, D = q.shape
-    if static_k is not None:
-        k = _static("static_k", static_k, N, H, D)
-    if static_v is not None:
-        v = _static("static_v", static_v, N, H, D)
+    k = k if static_k is None else _static("static_k", static_k, N, H, D)
+    v = v if static_v is None else _static("static_v", static_v, N, H, D)
 
     if is_causal and key_padding_mask is None and not need_weights:
         mask = None
