@@ -36,3 +36,9 @@ def test_nothing_shares_memory(kernels):
     y = kernels.linear(x, w, b)
     assert not any(np.shares_memory(y, v) for v in (x, w, b))
     assert b.tolist() == [1] * 5
+
+
+def test_large_outputs_are_shared_by_the_threads(kernels, threads):
+    x, w, b = np.ones((2100, 2), "float32"), np.ones((1000, 2), "float32"), np.arange(1000, dtype="float32")
+    y = kernels.linear(x, w, b)
+    assert (y == b + 2).all()

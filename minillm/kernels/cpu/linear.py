@@ -8,8 +8,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from minillm.backend import Array
+import numpy as np
+
+from minillm.backend import Array, in_parts
 from minillm.kernels.cpu.rows import column_sums
+
+_LARGE = 1 << 20  # numbers of y from which on threads share the addition of the bias, as logits have
 
 
 def linear(x: Array, weight: Array, bias: Array | None) -> Array:
@@ -27,7 +31,10 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Array:
         return _linear_of_any(x, weight, bias)
     y = x.dot(weight.T)
     if bias is not None:
-        y += bias
+        if y.size < _LARGE or type(y) is not np.ndarray:
+            y += bias
+        else:
+            in_parts(lambda part: np.add(y[part], bias, out=y[part]), len(y), 1)
     return y
 
 
