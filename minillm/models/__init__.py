@@ -17,6 +17,11 @@ from minillm.models.cache import KVCache
 from minillm.models.config import Config, read_config
 from minillm.models.gpt2 import GPT2Config, GPT2LMHeadModel, GPT2Model
 from minillm.models.llama import LlamaConfig, LlamaForCausalLM, LlamaModel
+from minillm.models.lstm_classifier import (
+    LSTMClassifierConfig,
+    LSTMForSequenceClassification,
+    LSTMForTokenClassification,
+)
 from minillm.models.lstm_translator import LSTMTranslator, LSTMTranslatorConfig
 from minillm.models.marian import MarianConfig, MarianMTModel
 from minillm.models.output import ModelOutput
@@ -42,6 +47,9 @@ __all__ = [
     "GPT2LMHeadModel",
     "GPT2Model",
     "KVCache",
+    "LSTMClassifierConfig",
+    "LSTMForSequenceClassification",
+    "LSTMForTokenClassification",
     "LSTMTranslator",
     "LSTMTranslatorConfig",
     "LlamaConfig",
