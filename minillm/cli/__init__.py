@@ -1,4 +1,4 @@
-"""The command line: ``minillm train``, ``finetune``, ``generate``, ``eval``, ``tokenize`` and ``demo``.
+"""The command line: ``minillm train``, ``finetune``, ``generate``, ``eval``, ``tokenize``, ``demo``, ``parity``.
 
 Each command lies in a file of its own. What goes wrong is one line on standard error; the exit code is 0 when
 all went well, 1 after an error, 2 for arguments that make no sense, and 130 after Ctrl-C.
@@ -26,6 +26,7 @@ Train language models on text, fine-tune them, and let them write.
   minillm finetune runs/a --text other.txt --freeze 'transformer.h.[01]' --out runs/b
   minillm eval runs/b --text other.txt         measure it
   minillm tokenize --text big.txt --out big.tokens   tokens of a text larger than memory
+  minillm parity                               compare all of it with PyTorch
 """
 
 EPILOG = """\
@@ -87,7 +88,7 @@ def _complain(message: str, debug: bool, code: int) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    from minillm.cli import demo, evaluate, finetune, generate, tokenize, train
+    from minillm.cli import demo, evaluate, finetune, generate, parity, tokenize, train
 
     parser = LineParser(
         prog="minillm",
@@ -97,7 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"minillm {sys.modules['minillm'].__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=LineParser)
-    for module in (demo, train, generate, finetune, evaluate, tokenize):
+    for module in (demo, train, generate, finetune, evaluate, tokenize, parity):
         command = module.add_command(commands)
         command.set_defaults(run=module.run)
         group = command.add_argument_group("everywhere")

@@ -11,6 +11,7 @@ from typing import Any
 
 from minillm.autograd.errors import OperationError, OperationTypeError
 from minillm.autograd.function import Function, wrap
+from minillm.autograd.grad_mode import is_grad_enabled
 from minillm.autograd.tensor import TensorBase
 from minillm.backend import Array, Device, default_generator, device_of, is_array, to_device
 from minillm.ops import arithmetic, choice, comparison, creation, gathering, indexing, linalg, pieces, pointwise
@@ -356,11 +357,11 @@ class Tensor(TensorBase):
     def copy_(self, other: Any) -> Any:
         """Take over the values of another tensor, which broadcasts, in place."""
         other = other.to(device=self.device, dtype=self.dtype)
-        return self._become("copy_", repetition.broadcast_to(other, self.shape))
+        return self._replace("copy_", repetition.broadcast_to(other, self.shape))
 
     def fill_(self, value: Any) -> Any:
         """Write one value everywhere, in place."""
-        return self._become("fill_", creation.full_like(self, value))
+        return self._replace("fill_", creation.full_like(self, value))
 
     def zero_(self) -> Any:
         """Write zeros, in place."""
@@ -369,12 +370,18 @@ class Tensor(TensorBase):
     def normal_(self, mean: Any = 0.0, std: Any = 1.0, *, generator: Any = None) -> Any:
         """Write numbers drawn from a normal distribution, in place."""
         draw = (generator or default_generator()).normal(self.shape, mean, std, self.dtype, self.device)
-        return self._become("normal_", wrap(draw))
+        return self._replace("normal_", wrap(draw))
 
     def uniform_(self, low: Any = 0.0, high: Any = 1.0, *, generator: Any = None) -> Any:
         """Write numbers drawn evenly between two bounds, in place."""
         draw = (generator or default_generator()).uniform(self.shape, low, high, self.dtype, self.device)
-        return self._become("uniform_", wrap(draw))
+        return self._replace("uniform_", wrap(draw))
+
+    def _replace(self, name: str, new: Any) -> Any:
+        """Write other values in place. The old ones stay in the graph: their gradient is zero, not missing."""
+        if self.requires_grad and is_grad_enabled():
+            new = choice.where(creation.zeros((), dtype="bool", device=self.device), self, new)
+        return self._become(name, new)
 
 
 class Parameter(Tensor):

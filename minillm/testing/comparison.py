@@ -230,15 +230,15 @@ def compare_prepared(name: str, ours: Prepared, theirs: Prepared, order: int, ro
         forward=_largest(pairs, FORWARD),
         gradient=_largest(pairs, GRADIENT),
         second_order=_largest(pairs, SECOND),
-        time_ratio=time_ratio(ours, theirs, rounds) if rounds else None,
+        time_ratio=time_ratio(ours, theirs, order, rounds) if rounds else None,
         mismatches=tuple(_mismatches(ours, theirs, here, there)),
         pairs=pairs,
     )
 
 
-def time_ratio(ours: Prepared, theirs: Prepared, rounds: int) -> float:
+def time_ratio(ours: Prepared, theirs: Prepared, order: int, rounds: int) -> float:
     """Return the median ratio of the times of forward and backward, run in turn."""
-    here, there = stopwatch(ours), stopwatch(theirs)
+    here, there = stopwatch(ours, order), stopwatch(theirs, order)
     here(), there()
     collecting = gc.isenabled()
     gc.disable()

@@ -69,8 +69,9 @@ def _results_of(prepared: Prepared, order: int) -> Iterator[Result]:
     for i, dx in enumerate(first):
         yield Result(GRADIENT, f"gradient of leaf {i}", host_array(dx))
     if order > 1:
+        every = weights_like(prepared.library, first, seed=6)
         totals = [dx for dx in first if dx.requires_grad]
-        again = weights_like(prepared.library, totals, seed=6)
+        again = [v for dx, v in zip(first, every, strict=True) if dx.requires_grad]
         for i, d in enumerate(gradients(prepared.library, totals, [*leaves, *weights], again)):
             yield Result(SECOND, f"second gradient of leaf {i}", host_array(d))
 
@@ -106,8 +107,8 @@ def differentiable_attention(library: Any, order: int) -> contextlib.AbstractCon
     return context
 
 
-def stopwatch(prepared: Prepared) -> Callable[[], float]:
-    """Return a function that runs forward and backward once and returns the seconds."""
+def stopwatch(prepared: Prepared, order: int) -> Callable[[], float]:
+    """Return a function that runs forward (and, for an order above 0, backward) once and returns the seconds."""
     grad = prepared.library.autograd.grad
     leaves = [x for x in prepared.leaves if is_tensor(x) and x.requires_grad]
     weights: list[Any] = []
@@ -115,7 +116,7 @@ def stopwatch(prepared: Prepared) -> Callable[[], float]:
     def run() -> float:
         start = time.perf_counter()
         outputs = [y for y in flat(prepared.call(*prepared.leaves)) if is_tensor(y) and y.requires_grad]
-        if leaves and outputs:
+        if order and leaves and outputs:
             if not weights:
                 weights.extend(weights_like(prepared.library, outputs, seed=5))
             grad(outputs, leaves, weights, allow_unused=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from minillm.testing.cases.drawing import HostArray, Input, filled, inputs_in
+from minillm.testing.cases.drawing import HostArray, Input, Places, filled, inputs_in
 
 
 @dataclasses.dataclass
@@ -33,9 +33,17 @@ class X:
     """A call of a function: its arguments."""
 
     def __init__(
-        self, *args: Any, method: bool = False, order: int = 2, check: bool = True, drawn: bool = False, **kwargs: Any
+        self,
+        *args: Any,
+        via: Callable[..., Any] | None = None,
+        method: bool = False,
+        order: int = 2,
+        check: bool = True,
+        drawn: bool = False,
+        **kwargs: Any,
     ) -> None:
         self.args, self.kwargs = args, kwargs
+        self.via = via  # calls the function of a library in another way: via(library, *args, **kwargs)
         self.method = method  # of the tensor, where there is no function
         self.order = order  # of the highest derivative that is compared
         self.check = check  # by differences, too
@@ -103,9 +111,10 @@ class FunctionCase(Case):
 
     def run(self, library: Any, tensors: list[Any]) -> Any:
         """Call the function of a library with tensors in the places of inputs."""
-        queue = iter(tensors)
-        args = [filled(value, queue) for value in self.call.args]
-        kwargs = {key: filled(value, queue) for key, value in self.call.kwargs.items()}
+        places = Places(tensors)
+        args, kwargs = filled(list(self.call.args), places), filled(self.call.kwargs, places)
+        if self.call.via is not None:
+            return self.call.via(library, *args, **kwargs)
         if "dtype" in kwargs:
             kwargs["dtype"] = getattr(library, kwargs["dtype"])
         if self.name == "getitem":  # an operator in PyTorch
@@ -113,7 +122,7 @@ class FunctionCase(Case):
         if self.name == "cast":  # a method in PyTorch
             return args[0].to(getattr(library, args[1]))
         if self.call.method:
-            return run_method(args[0], self.name, args[1:], kwargs)
+            return run_method(args[0], self.name.removeprefix("Tensor."), args[1:], kwargs)
         return named(library, self.name)(*args, **kwargs)
 
 

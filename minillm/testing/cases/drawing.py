@@ -7,7 +7,7 @@ tensors. They are drawn as NumPy arrays, the same ones each time, so that both l
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,6 +82,25 @@ def V0(value: Any, grad: bool = True) -> Input:
     return Input(array.shape, 0, 0, "values", values=value, needs_gradient=grad)
 
 
+@dataclasses.dataclass(frozen=True)
+class Same:
+    """The tensor of an input that stands before, given once more."""
+
+    number: int  # of the input, from 0
+
+
+class Places:
+    """The tensors that go to the places of inputs, one after another."""
+
+    def __init__(self, tensors: Sequence[Any]) -> None:
+        self.tensors, self.count = tensors, 0
+
+    def next(self) -> Any:
+        """Return the tensor of the next input."""
+        self.count += 1
+        return self.tensors[self.count - 1]
+
+
 def inputs_in(value: Any) -> Iterator[Input]:
     """All inputs in nested tuples, lists and dicts, in order."""
     if isinstance(value, Input):
@@ -94,12 +113,14 @@ def inputs_in(value: Any) -> Iterator[Input]:
             yield from inputs_in(item)
 
 
-def filled(value: Any, tensors: Iterator[Any]) -> Any:
-    """The same nest with tensors in the places of inputs."""
+def filled(value: Any, places: Places) -> Any:
+    """Return the same nest with tensors in the places of inputs."""
     if isinstance(value, Input):
-        return next(tensors)
+        return places.next()
+    if isinstance(value, Same):
+        return places.tensors[value.number]
     if isinstance(value, (tuple, list)):
-        return type(value)(filled(item, tensors) for item in value)
+        return type(value)(filled(item, places) for item in value)
     if isinstance(value, dict):
-        return {key: filled(item, tensors) for key, item in value.items()}
+        return {key: filled(item, places) for key, item in value.items()}
     return value

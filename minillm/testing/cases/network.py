@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minillm.testing.cases.case import Case, Prepared
-from minillm.testing.cases.drawing import HostArray, Input, filled, inputs_in
+from minillm.testing.cases.drawing import HostArray, Input, Places, filled, inputs_in
 
 
 class N:
@@ -86,7 +86,7 @@ class ModuleCase(Case):
     ) -> Prepared:
         """Return the call, ready to run on these arrays in a library."""
         inputs = self.tensors(library, arrays, gradients)
-        module = self.net.module.make(library, self.name).to(getattr(library, dtype))
+        module = self.net.module.make(library, self.name.removeprefix("nn.")).to(getattr(library, dtype))
         module.train(self.net.training)
         give_parameters(library, module, str(self), dtype)
         names = [name for name, _ in module.named_parameters()]
@@ -94,8 +94,8 @@ class ModuleCase(Case):
 
         def call(*leaves: Any) -> Any:
             put_parameters(module, names, leaves[len(inputs) :])
-            queue = iter(leaves)
-            args, kwargs = filled(list(self.net.args), queue), filled(self.net.kwargs, queue)
+            places = Places(leaves)
+            args, kwargs = filled(list(self.net.args), places), filled(self.net.kwargs, places)
             if self.net.via is not None:
                 return self.net.via(library, module, *args, **kwargs)
             return module(*args, **kwargs)
@@ -115,7 +115,7 @@ def give_parameters(library: Any, module: Any, name: str, dtype: str) -> None:
     state = dict(module.state_dict())
     for key, _ in module.named_parameters():
         rng = np.random.default_rng(zlib.crc32(f"{name} {key}".encode()))
-        values = np.asarray(rng.uniform(-0.8, 0.8, tuple(state[key].shape))).astype(dtype)
+        values = np.asarray(rng.uniform(-0.5, 0.5, tuple(state[key].shape))).astype(dtype)
         state[key] = library.from_numpy(values) if library.__name__ == "torch" else library.tensor(values)
     module.load_state_dict(state)
 

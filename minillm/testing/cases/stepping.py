@@ -16,6 +16,7 @@ from minillm.testing.cases.drawing import HostArray, Input
 
 SHAPES: tuple[tuple[int, ...], ...] = ((3, 4), (5,), (), (0, 2), (2, 3, 4))
 STEPS = 9
+NUMBERS = {"step", "mu_product"}  # of the state; PyTorch keeps them as tensors of float32
 RATES = 19
 
 
@@ -77,8 +78,8 @@ class OptimizerCase(Case):
                     optimizer.step()
                     seen.extend(p.detach().clone() for p in parameters)
             facts[:] = [f"{i} {key}" for i, p in enumerate(parameters) for key in sorted(optimizer.state[p])]
-            state = [optimizer.state[p][key] for p in parameters for key in sorted(optimizer.state[p])]
-            return seen + [x if hasattr(x, "shape") and x.shape else np.asarray(float(x)) for x in state]
+            state = [(key, optimizer.state[p][key]) for p in parameters for key in sorted(optimizer.state[p])]
+            return seen + [np.float32(float(x)) if key in NUMBERS else x for key, x in state]
 
         return Prepared(library, [], call, facts)
 
