@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,15 +29,11 @@ class Cat(Function):
         return xp_of(xs[0]).concatenate(xs, axis=dim)
 
     def backward(self, dy: Any) -> Any:
-        pieces: list[Any] = [None]
-        start = 0
-        for i, size in enumerate(self.sizes):
-            piece = None
-            if self.needs(i + 1):
-                piece = dy[(slice(None),) * self.dim + (slice(start, start + size),)]
-            pieces.append(piece)
-            start += size
-        return tuple(pieces)
+        starts = itertools.accumulate(self.sizes, initial=0)
+        return None, *(
+            dy[(slice(None),) * self.dim + (slice(start, start + size),)] if self.needs(i) else None
+            for i, (start, size) in enumerate(zip(starts, self.sizes, strict=False), 1)
+        )
 
 
 class Flip(Function):
@@ -159,12 +156,8 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
         sizes = list(split_size_or_sections)
         if sum(sizes) != size or any(n < 0 for n in sizes):
             raise OperationError(f"split: the sizes {sizes} need to add up to {size}, that of dimension {dim}")
-    pieces = []
-    start = 0
-    for n in sizes:
-        pieces.append(narrow(tensor, dim, start, n))
-        start += n
-    return tuple(pieces)
+    starts = itertools.accumulate(sizes, initial=0)
+    return tuple(narrow(tensor, dim, start, n) for start, n in zip(starts, sizes, strict=False))
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
