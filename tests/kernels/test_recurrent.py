@@ -243,7 +243,7 @@ def test_in_order_is_a_contiguous_copy():
     np.testing.assert_array_equal(copy, matrix)
 
 
-# -- the sets of kernels, and the threads ---------------------------------------------------------------
+# -- the sets of kernels -------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -258,9 +258,7 @@ def chosen(kernels):
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("sizes", [*BATCHES.values(), (7,) * 12, (7, 7, 5, 4, 4, 3, 2, 2, 1)])
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_each_set_and_parts_of_the_batch(chosen, threads, monkeypatch, case, sizes, reverse, dtype):
-    monkeypatch.setattr(steps, "LEAST_ROWS", 1)
-    monkeypatch.setattr(steps, "LEAST_PRODUCT", 1)
+def test_each_set_is_the_composite(chosen, case, sizes, reverse, dtype):
     layer, arguments = case(sizes, reverse)
     exact = [a for a in arguments if isinstance(a, minillm.Tensor)]
     cast = [a.detach().to(dtype).requires_grad_() if isinstance(a, minillm.Tensor) else a for a in arguments]
@@ -308,24 +306,3 @@ def test_compiled_tanh_and_sigmoid(name):
     if name == "sigmoid":
         exact = (np.tanh(x.astype("float64") / 2) + 1) / 2
     np.testing.assert_allclose(y, exact, rtol=4e-7 if name == "tanh" else 0, atol=0 if name == "tanh" else 2e-7)
-
-
-@given(lengths, st.booleans(), st.integers(1, 4))
-def test_parts_of_the_batch_walk_every_row_once(lengths, reverse, count):
-    walked = Steps(sizes_of(lengths), reverse)
-    bounds = [len(lengths) * i // count for i in range(count + 1)]
-    states = walked.buffer(np.zeros((len(lengths), 1)))
-    states[:] = np.arange(len(states))[:, None]
-    whole = {
-        row: number
-        for step in walked.walk
-        for row, number in zip(range(step.rows.start, step.rows.stop), walked.before(states, step)[:, 0], strict=True)
-    }
-    seen = []
-    for first, last in itertools.pairwise(bounds):
-        for step in walked.part(slice(first, last)):
-            rows = list(range(step.rows.start, step.rows.stop))
-            assert len(rows) == step.size <= last - first
-            assert walked.before(states, step)[:, 0].tolist() == [whole[row] for row in rows]
-            seen += rows
-    assert sorted(seen) == list(range(walked.rows))

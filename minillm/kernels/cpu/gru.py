@@ -13,9 +13,9 @@ from typing import Any
 
 from minillm.backend import Array, xp_of
 from minillm.kernels.cpu.half_precision import in_float32
-from minillm.kernels.cpu.repeated_product import RepeatedProduct, ordered
+from minillm.kernels.cpu.repeated_product import RepeatedProduct
 from minillm.kernels.cpu.rows import column_sums
-from minillm.kernels.cpu.steps import in_batches, steps_of
+from minillm.kernels.cpu.steps import steps_of
 
 
 class Cell:
@@ -135,26 +135,21 @@ def forward(
     """Do what :func:`gru_forward` does, with any kind of :class:`Cell`."""
     xp = xp_of(x)
     steps = steps_of(batch_sizes, reverse)
-    size, count = h0.shape[1], len(batch_sizes)
+    size = h0.shape[1]
     gates = xp.matmul(x, w_ih.T)  # (N, 3H)
     hs = steps.buffer(h0)
     hs_after = steps.outputs(hs)
     hidden_n = xp.empty((steps.rows, size), x.dtype)  # W_hn h + b_hn, which r is multiplied with
-    weight = ordered(w_hh.T, steps.batch, count)
+    recurrent = RepeatedProduct(w_hh.T, steps.batch, len(steps.walk))
     bias = bias_n = None
     if b_ih is not None and b_hh is not None:
         bias, bias_n = b_ih.copy(), b_hh[2 * size :]
         bias[: 2 * size] += b_hh[: 2 * size]
 
-    def walk(part: slice) -> None:
-        batch = part.stop - part.start
-        cell = cell_class(x, batch, size, bias, bias_n)
-        recurrent = RepeatedProduct(weight, batch, count)
-        for step in steps.part(part):
-            rows, h_before = step.rows, steps.before(hs, step)
-            cell.forward(gates[rows], recurrent(h_before), h_before, hidden_n[rows], hs_after[rows])
-
-    in_batches(walk, steps, w_hh)
+    cell = cell_class(x, steps.batch, size, bias, bias_n)
+    for step in steps.walk:
+        rows, h_before = step.rows, steps.before(hs, step)
+        cell.forward(gates[rows], recurrent(h_before), h_before, hidden_n[rows], hs_after[rows])
     return hs_after, steps.final(hs), (hs, gates, hidden_n)
 
 
@@ -190,30 +185,25 @@ def backward(
     xp = xp_of(x)
     steps = steps_of(batch_sizes, reverse)
     hs, gates, hidden_n = saved
-    size, count = hs.shape[1], len(batch_sizes)
+    size = hs.shape[1]
     hs_before = steps.all_before(hs)
     dgates = xp.empty(gates.shape, x.dtype)  # with respect to the recurrent product
     dnew = xp.empty(hidden_n.shape, x.dtype)  # n's, with respect to the input's product
     dh = dh_n.copy()
-    weight = ordered(w_hh, steps.batch, count)
+    recurrent = RepeatedProduct(w_hh, steps.batch, len(steps.walk))
+    cell = cell_class(x, steps.batch, size, None, None)
+    direct = xp.empty(dh.shape, x.dtype)
+    for tile in reversed(steps.tiles(3 * size)):
+        rows = tile.rows
+        cell.prepare(gates[rows], hidden_n[rows], hs_before[rows], dgates[rows], dnew[rows])
+        for step in reversed(tile.steps):
+            rows, n = step.rows, step.size
+            dgate, dh_now, kept = dgates[rows], dh[:n], direct[:n]
+            cell.backward(
+                gates[rows], hidden_n[rows], hs_before[rows], dy[rows], dh_now, kept, dgate, dnew[rows]
+            )
+            xp.add(recurrent(dgate), kept, out=dh_now)
 
-    def walk(part: slice) -> None:
-        dh_part = dh[part]
-        cell = cell_class(x, len(dh_part), size, None, None)
-        recurrent = RepeatedProduct(weight, len(dh_part), count)
-        direct = xp.empty(dh_part.shape, x.dtype)
-        for tile in reversed(steps.tiles(3 * size, part)):
-            rows = tile.rows
-            cell.prepare(gates[rows], hidden_n[rows], hs_before[rows], dgates[rows], dnew[rows])
-            for step in reversed(tile.steps):
-                rows, n = step.rows, step.size
-                dgate, dh_now, kept = dgates[rows], dh_part[:n], direct[:n]
-                cell.backward(
-                    gates[rows], hidden_n[rows], hs_before[rows], dy[rows], dh_now, kept, dgate, dnew[rows]
-                )
-                xp.add(recurrent(dgate), kept, out=dh_now)
-
-    in_batches(walk, steps, w_hh)
     dw_hh = xp.matmul(dgates.T, hs_before) if needs[3] else None
     db_hh = column_sums(dgates) if needs[5] else None
     dgates[:, 2 * size :] = dnew

@@ -13,9 +13,9 @@ from typing import Any
 
 from minillm.backend import Array, xp_of
 from minillm.kernels.cpu.half_precision import in_float32
-from minillm.kernels.cpu.repeated_product import RepeatedProduct, ordered
+from minillm.kernels.cpu.repeated_product import RepeatedProduct
 from minillm.kernels.cpu.rows import column_sums
-from minillm.kernels.cpu.steps import in_batches, steps_of
+from minillm.kernels.cpu.steps import steps_of
 
 
 class Cell:
@@ -149,28 +149,22 @@ def forward(
     """Do what :func:`lstm_forward` does, with any kind of :class:`Cell`."""
     xp = xp_of(x)
     steps = steps_of(batch_sizes, reverse)
-    size, count = c0.shape[1], len(batch_sizes)
+    size = c0.shape[1]
     gates = xp.matmul(x, w_ih.T)  # (N, 4H)
     hs, cs = steps.buffer(h0), steps.buffer(c0)
     hs_after, cs_after = steps.outputs(hs), steps.outputs(cs)
     tanh_cs = xp.empty((steps.rows, size), x.dtype)
-    weight = ordered(w_hh.T, steps.batch, count)
+    recurrent = RepeatedProduct(w_hh.T, steps.batch, len(steps.walk))
     bias = b_ih + b_hh if b_ih is not None and b_hh is not None else None
-
-    def walk(part: slice) -> None:
-        batch = part.stop - part.start
-        cell = cell_class(x, batch, size, bias)
-        recurrent = RepeatedProduct(weight, batch, count)
-        hidden = None if w_hr is None else xp.empty((batch, size), x.dtype)
-        for step in steps.part(part):
-            rows = step.rows
-            before = steps.before(cs, step)
-            h = hs_after[rows] if hidden is None else hidden[: step.size]
-            cell.forward(gates[rows], recurrent(steps.before(hs, step)), before, cs_after[rows], tanh_cs[rows], h)
-            if w_hr is not None:
-                xp.matmul(h, w_hr.T, out=hs_after[rows])
-
-    in_batches(walk, steps, w_hh)
+    cell = cell_class(x, steps.batch, size, bias)
+    hidden = None if w_hr is None else xp.empty((steps.batch, size), x.dtype)
+    for step in steps.walk:
+        rows = step.rows
+        before = steps.before(cs, step)
+        h = hs_after[rows] if hidden is None else hidden[: step.size]
+        cell.forward(gates[rows], recurrent(steps.before(hs, step)), before, cs_after[rows], tanh_cs[rows], h)
+        if w_hr is not None:
+            xp.matmul(h, w_hr.T, out=hs_after[rows])
     return hs_after, steps.final(hs), steps.final(cs), (hs, cs, gates, tanh_cs)
 
 
@@ -210,36 +204,31 @@ def backward(
     xp = xp_of(x)
     steps = steps_of(batch_sizes, reverse)
     hs, cs, gates, tanh_cs = saved
-    size, count = cs.shape[1], len(batch_sizes)
+    size = cs.shape[1]
     cs_before = steps.all_before(cs)
     dgates = xp.empty((steps.rows, 4 * size), x.dtype)
     dh, dc = dh_n.copy(), dc_n.copy()
     dhs = None if w_hr is None else xp.empty((steps.rows, dh.shape[1]), x.dtype)
-    weight = ordered(w_hh, steps.batch, count)
+    recurrent = RepeatedProduct(w_hh, steps.batch, len(steps.walk))
+    cell = cell_class(x, steps.batch, size, None)
+    for tile in reversed(steps.tiles(4 * size)):
+        rows = tile.rows
+        cell.prepare(gates[rows], cs_before[rows], tanh_cs[rows], dgates[rows])
+        first = rows.start
+        for step in reversed(tile.steps):
+            rows, n = step.rows, step.size
+            dh_now = dh[:n]
+            dh_now += dy[rows]
+            dout = dh_now
+            if w_hr is not None and dhs is not None:
+                dhs[rows] = dh_now
+                dout = xp.matmul(dh_now, w_hr)
+            dgate = dgates[rows]
+            cell.backward(
+                gates[rows], cs_before[rows], tanh_cs[rows], dout, dc[:n], dgate, rows.start - first
+            )
+            recurrent.write(dgate, dh_now)
 
-    def walk(part: slice) -> None:
-        dh_part, dc_part = dh[part], dc[part]
-        cell = cell_class(x, len(dh_part), size, None)
-        recurrent = RepeatedProduct(weight, len(dh_part), count)
-        for tile in reversed(steps.tiles(4 * size, part)):
-            rows = tile.rows
-            cell.prepare(gates[rows], cs_before[rows], tanh_cs[rows], dgates[rows])
-            first = rows.start
-            for step in reversed(tile.steps):
-                rows, n = step.rows, step.size
-                dh_now = dh_part[:n]
-                dh_now += dy[rows]
-                dout = dh_now
-                if w_hr is not None and dhs is not None:
-                    dhs[rows] = dh_now
-                    dout = xp.matmul(dh_now, w_hr)
-                dgate = dgates[rows]
-                cell.backward(
-                    gates[rows], cs_before[rows], tanh_cs[rows], dout, dc_part[:n], dgate, rows.start - first
-                )
-                recurrent.write(dgate, dh_now)
-
-    in_batches(walk, steps, w_hh)
     db = column_sums(dgates) if needs[5] or needs[6] else None
     dw_hr = None
     if dhs is not None and needs[7]:

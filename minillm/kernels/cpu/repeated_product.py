@@ -33,7 +33,9 @@ class RepeatedProduct:
             self.weight = weight.T
             self.buffer = xp.empty((weight.shape[1], rows), weight.dtype)
             return
-        self.weight = ordered(weight, rows, times)
+        if rows > 1 and times >= 8 and not weight.flags.c_contiguous:
+            weight = in_order(weight)
+        self.weight = weight
         self.buffer = xp.empty((rows, weight.shape[1]), weight.dtype)
 
     def __call__(self, x: Array) -> Array:
@@ -48,12 +50,6 @@ class RepeatedProduct:
             out[...] = self(x)
         else:
             self.matmul(x, self.weight, out=out)
-
-
-def ordered(weight: Array, rows: int, times: int) -> Array:
-    """Return W, in order where that pays: threads that each multiply with it then share one copy."""
-    wide = weight.size <= LARGE or weight.shape[0] <= weight.shape[1]
-    return in_order(weight) if wide and rows > 1 and times >= 8 and not weight.flags.c_contiguous else weight
 
 
 def in_order(matrix: Array) -> Array:

@@ -12,9 +12,9 @@ from typing import Any
 
 from minillm.backend import Array, xp_of
 from minillm.kernels.cpu.half_precision import in_float32
-from minillm.kernels.cpu.repeated_product import RepeatedProduct, ordered
+from minillm.kernels.cpu.repeated_product import RepeatedProduct
 from minillm.kernels.cpu.rows import column_sums
-from minillm.kernels.cpu.steps import in_batches, steps_of
+from minillm.kernels.cpu.steps import steps_of
 
 
 class Cell:
@@ -103,21 +103,15 @@ def forward(
     """Do what :func:`rnn_forward` does, with any kind of :class:`Cell`."""
     xp = xp_of(x)
     steps = steps_of(batch_sizes, reverse)
-    size, count = h0.shape[1], len(batch_sizes)
+    size = h0.shape[1]
     hs = steps.buffer(h0)
     hs_after = steps.outputs(hs)
     xp.matmul(x, w_ih.T, out=hs_after)
-    weight = ordered(w_hh.T, steps.batch, count)
+    recurrent = RepeatedProduct(w_hh.T, steps.batch, len(steps.walk))
     bias = b_ih + b_hh if b_ih is not None and b_hh is not None else None
-
-    def walk(part: slice) -> None:
-        batch = part.stop - part.start
-        cell = cell_class(x, batch, size, bias, nonlinearity)
-        recurrent = RepeatedProduct(weight, batch, count)
-        for step in steps.part(part):
-            cell.forward(hs_after[step.rows], recurrent(steps.before(hs, step)))
-
-    in_batches(walk, steps, w_hh)
+    cell = cell_class(x, steps.batch, size, bias, nonlinearity)
+    for step in steps.walk:
+        cell.forward(hs_after[step.rows], recurrent(steps.before(hs, step)))
     return hs_after, steps.final(hs), (hs,)
 
 
@@ -155,25 +149,20 @@ def backward(
     xp = xp_of(x)
     steps = steps_of(batch_sizes, reverse)
     (hs,) = saved
-    size, count = hs.shape[1], len(batch_sizes)
+    size = hs.shape[1]
     hs_after = steps.outputs(hs)
     dsums = xp.empty(hs_after.shape, x.dtype)  # gradient of what the nonlinearity is applied to
     dh = dh_n.copy()
-    weight = ordered(w_hh, steps.batch, count)
+    recurrent = RepeatedProduct(w_hh, steps.batch, len(steps.walk))
+    cell = cell_class(x, steps.batch, size, None, nonlinearity)
+    for tile in reversed(steps.tiles(size)):
+        cell.prepare(hs_after[tile.rows], dsums[tile.rows])
+        for step in reversed(tile.steps):
+            rows, dh_now = step.rows, dh[: step.size]
+            dsum = dsums[rows]
+            cell.backward(hs_after[rows], dy[rows], dh_now, dsum)
+            recurrent.write(dsum, dh_now)
 
-    def walk(part: slice) -> None:
-        dh_part = dh[part]
-        cell = cell_class(x, len(dh_part), size, None, nonlinearity)
-        recurrent = RepeatedProduct(weight, len(dh_part), count)
-        for tile in reversed(steps.tiles(size, part)):
-            cell.prepare(hs_after[tile.rows], dsums[tile.rows])
-            for step in reversed(tile.steps):
-                rows, dh_now = step.rows, dh_part[: step.size]
-                dsum = dsums[rows]
-                cell.backward(hs_after[rows], dy[rows], dh_now, dsum)
-                recurrent.write(dsum, dh_now)
-
-    in_batches(walk, steps, w_hh)
     db = column_sums(dsums) if needs[4] or needs[5] else None
     return (
         xp.matmul(dsums, w_ih) if needs[0] else None,

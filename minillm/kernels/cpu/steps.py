@@ -8,27 +8,17 @@ has the ``batch_sizes[t]`` sequences that are still running. A recurrence keeps 
 
 so that the state before a step is a slice of it, and with sequences of equal length so are the states
 before all steps: the gradient of the recurrent weight is one product, and nothing is copied.
-
-Sequences do not see each other, so each thread walks with a part of the batch of its own (see :func:`in_batches`):
-it waits for no other between the steps.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import numpy as np
-
-from minillm.backend import Array, in_parts, xp_of
+from minillm.backend import Array, xp_of
 
 TILE = 2**16  # elements: 256 KB of float32, which stay in the cache from one pass to the next
-
-# What is worth a thread: so many sequences, and so many multiplications in a step.
-LEAST_ROWS = 8
-LEAST_PRODUCT = 2**20
 
 
 class Step(NamedTuple):
@@ -60,7 +50,6 @@ class Steps:
         self.reverse = reverse
         self.equal = batch_sizes[-1] == batch
         self._tiles: dict[int, tuple[Tile, ...]] = {}
-        self._parts: dict[tuple[int, int], tuple[Step, ...]] = {}
         starts = [0, *itertools.accumulate(batch_sizes)]
         count = len(batch_sizes)
         walk: list[Step] = []
@@ -83,28 +72,8 @@ class Steps:
             ends = [slice(first + starts[t] + sizes[t + 1], first + starts[t + 1]) for t in range(count)]
             self.last = [end for end in reversed(ends) if end.stop > end.start] or ends[-1:]
 
-    def part(self, part: slice) -> tuple[Step, ...]:
-        """Return the walk of some sequences of the batch, without the steps that none of them makes."""
-        first, last = part.start, part.stop
-        if (first, last) == (0, self.batch):
-            return self.walk
-        if (first, last) not in self._parts:
-            walk = []
-            for rows, size, before in self.walk:
-                own = slice(rows.start + min(first, size), rows.start + min(last, size))
-                states = tuple(s for s in _cut(before, first, min(last, size)) if s.stop > s.start)
-                if states:
-                    walk.append(Step(own, own.stop - own.start, states))
-            self._parts[first, last] = tuple(walk)
-        return self._parts[first, last]
-
-    def tiles(self, width: int, part: slice | None = None) -> tuple[Tile, ...]:
-        """Return the walk in tiles, of at most TILE elements in rows of ``width``, but a step at least.
-
-        The rows of a part of the batch do not lie together: there each tile is a step.
-        """
-        if part is not None and (part.start, part.stop) != (0, self.batch):
-            return tuple(Tile(step.rows, (step,)) for step in self.part(part))
+    def tiles(self, width: int) -> tuple[Tile, ...]:
+        """Return the walk in tiles, of at most TILE elements in rows of ``width``, but a step at least."""
         if width in self._tiles:
             return self._tiles[width]
         tiles: list[Tile] = []
@@ -149,28 +118,6 @@ class Steps:
     def final(self, states: Array) -> Array:
         """Return a copy of the last state of each sequence, (B, width)."""
         return xp_of(states).concatenate([states[part] for part in self.last])
-
-
-def _cut(slices: tuple[slice, ...], first: int, last: int) -> Iterator[slice]:
-    """Yield the rows from ``first`` to ``last`` of those that slices name one after the other."""
-    for s in slices:
-        size = s.stop - s.start
-        yield slice(s.start + min(max(first, 0), size), s.start + min(max(last, 0), size))
-        first, last = first - size, last - size
-
-
-def in_batches(work: Callable[[slice], None], steps: Steps, weight: Array) -> None:
-    """Call ``work`` with parts of the batch, one for each thread, where the products are worth it.
-
-    Args:
-        work: called with ``slice(first, last)``; writes to the rows of these sequences alone.
-        steps: the steps of the batch.
-        weight: what the states are multiplied with at each step.
-    """
-    if type(weight) is np.ndarray:
-        in_parts(work, steps.batch, max(LEAST_ROWS, LEAST_PRODUCT // max(weight.size, 1)))
-    else:
-        work(slice(0, steps.batch))
 
 
 @functools.lru_cache(maxsize=64)
