@@ -16,7 +16,7 @@ from keras.preprocessing.text import Tokenizer
 good = ["great", "lovely", "a delight", "wonderful", "funny and warm", "brilliant"]
 bad = ["dull", "awful", "a mess", "boring", "slow and cold", "terrible"]
 things = ["the film", "this story", "her acting", "the music", "every scene of the long second part"]
-texts = [f"{thing.capitalize()} was {word}!" for thing in things for pair in zip(good, bad) for word in pair]
+texts = [f"{thing.capitalize()} was {words[n]}!" for thing in things for n in range(6) for words in (good, bad)]
 labels = np.array([1, 0] * (len(texts) // 2))
 
 tokenizer = Tokenizer(num_words=100, oov_token="<OOV>")
@@ -48,10 +48,11 @@ history = model.fit(
 loss, accuracy = model.evaluate(x_val, y_val, verbose=0)
 print(f"validation loss {loss:.4f}, accuracy {accuracy:.4f}")
 
-new = pad_sequences(tokenizer.texts_to_sequences(["The music was lovely", "A boring film"]), maxlen=10)
+reviews = ["The music was lovely", "A boring film"]
+new = pad_sequences(tokenizer.texts_to_sequences(reviews), maxlen=10)
 predictions = model.predict(new, verbose=0)
-for text, probability in zip(["lovely music", "boring film"], predictions[:, 0]):
-    print(f"{text}: {probability:.3f}")
+for n, review in enumerate(reviews):
+    print(f"{review}: {predictions[n, 0]:.3f}")
 
 weights = model.get_weights()
 if len(sys.argv) > 2:
