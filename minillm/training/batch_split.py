@@ -72,7 +72,7 @@ class BatchSplit:
         self,
         loss_of: Callable[..., Tensor],
         *batch: Any,
-        count: Callable[..., int] | None = None,
+        count: Callable[..., float] | None = None,
         generator: Generator | None = None,
         scale: float = 1.0,
     ) -> float:
@@ -92,7 +92,8 @@ class BatchSplit:
         """
         parts = self._parts(batch)
         weights = [len(part[0]) if count is None else count(*part) for part in parts]
-        shares = [weight / max(sum(weights), 1) for weight in weights]
+        total = sum(weights) or 1
+        shares = [weight / total for weight in weights]
         if generator is None:
             generator = Generator(default_generator().integers(0, 2**63 - 1, (), device="cpu").item())
 
