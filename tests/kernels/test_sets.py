@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,3 +69,28 @@ def test_without_numba_one_line_says_so(monkeypatch):
 def test_importing_minillm_does_not_import_numba():
     code = "import sys, minillm; minillm.ones(2); assert 'numba' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env=dict(os.environ))
+
+
+def test_without_a_folder_for_machine_code_kernels_work_all_the_same(tmp_path):
+    pytest.importorskip("numba")
+    package = Path(minillm.__file__).parent
+    shutil.copytree(package, tmp_path / "minillm", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "minillm" / "kernels" / "fast" / "__pycache__").touch()  # a file: no folder can be made there
+    nowhere = dict.fromkeys(("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA"), str(tmp_path / "none" / "x"))
+    (tmp_path / "none").touch()
+    environment = {**os.environ, **nowhere, "PYTHONDONTWRITEBYTECODE": "1", "MINILLM_KERNELS": "numba"}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    code = """
+import minillm, numba
+y = minillm.nn.functional.silu(minillm.tensor([0.0, 100.0])).tolist()
+assert y == [0.0, 100.0] and minillm.get_kernels() == "numba", y
+print(minillm.__file__, numba.config.CACHE_DIR)
+"""
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    where, folder = run.stdout.split()
+    assert where.startswith(str(tmp_path))
+    assert "minillm-kernels-" in folder
+    assert not Path(folder).exists()  # it goes with the process

@@ -7,8 +7,10 @@ waits for the machine code that it needs and no more.
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import sys
+import tempfile
 from types import ModuleType
 from typing import Any
 
@@ -65,10 +67,25 @@ sys.modules[__name__].__class__ = _Set
 
 def __getattr__(name: str) -> Any:
     if name in _FILES:
-        kernel = getattr(importlib.import_module(f"{__name__}.{_FILES[name]}"), name)
+        kernel = getattr(_import(_FILES[name]), name)
     elif name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     else:
         kernel = getattr(cpu, name)
     globals()[name] = kernel  # the next call finds it without asking here
     return kernel
+
+
+def _import(file: str) -> ModuleType:
+    """Import a file of kernels, also where no machine code can be kept for the next process."""
+    path = f"{__name__}.{file}"
+    try:
+        return importlib.import_module(path)
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+    # Neither this folder nor that of the user may be written to. numba insists on one, so it gets one for a while.
+    folder = tempfile.TemporaryDirectory(prefix="minillm-kernels-", ignore_cleanup_errors=True)
+    atexit.register(folder.cleanup)
+    importlib.import_module("numba").config.CACHE_DIR = folder.name
+    return importlib.import_module(path)
