@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minillm.nn import functional as F
-from minillm.nn.functional.loss import check_old_names
+from minillm.nn.functional.loss import check_reduction
 from minillm.nn.module import Module
 from minillm.ops import Tensor
 
@@ -17,7 +17,7 @@ class _Loss(Module):
 
     def __init__(self, size_average: None = None, reduce: None = None, reduction: str = "mean") -> None:
         super().__init__()
-        check_old_names(type(self).__name__, size_average, reduce)
+        check_reduction(type(self).__name__, "mean", size_average, reduce)  # the loss itself checks the third
         self.reduction = reduction
 
 

@@ -157,7 +157,7 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
         if sum(sizes) != size or any(n < 0 for n in sizes):
             raise OperationError(f"split: the sizes {sizes} need to add up to {size}, that of dimension {dim}")
     starts = itertools.accumulate(sizes, initial=0)
-    return tuple(narrow(tensor, dim, start, n) for start, n in zip(starts, sizes, strict=False))
+    return tuple([narrow(tensor, dim, start, n) for start, n in zip(starts, sizes, strict=False)])
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:

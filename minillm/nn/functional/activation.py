@@ -85,6 +85,25 @@ class Silu(Function):
 # -- plain ------------------------------------------------------------------------------------------
 
 
+class Softplus(Function):
+    """y = log(1 + e^(beta x)) / beta,  dx = dy sigmoid(beta x); linear above the threshold."""
+
+    @quiet
+    def forward(self, x: Array, beta: float, threshold: float) -> Array:
+        x = floating(x)
+        self.beta, self.threshold = beta, threshold
+        self.save_for_backward(x)
+        xp = xp_of(x)
+        scaled = x * beta
+        y = (xp.maximum(scaled, 0) + xp.log1p(xp.exp(-xp.abs(scaled)))) / beta
+        return xp.where(scaled > threshold, x, y)
+
+    def backward(self, dy: Any) -> Any:
+        (x,) = self.saved
+        scaled = x * self.beta
+        return ops.where(scaled > self.threshold, dy, dy * ops.sigmoid(scaled))
+
+
 class LogSigmoid(Function):
     """y = -log(1 + e^-x),  dx = dy sigmoid(-x)."""
 
@@ -98,6 +117,37 @@ class LogSigmoid(Function):
     def backward(self, dy: Any) -> Any:
         (x,) = self.saved
         return dy * ops.sigmoid(-x)
+
+
+class LeakyRelu(Function):
+    """y = x above zero, slope x below."""
+
+    def forward(self, x: Array, slope: float) -> Array:
+        self.slope = slope
+        xp = xp_of(x)
+        positive = x > 0
+        self.save_constants(positive)
+        return xp.where(positive, x, x * x.dtype.type(slope))
+
+    def backward(self, dy: Any) -> Any:
+        (positive,) = self.constants
+        return ops.where(positive, dy, dy * self.slope)
+
+
+class Elu(Function):
+    """y = x above zero, alpha (e^x - 1) below."""
+
+    def forward(self, x: Array, alpha: float) -> Array:
+        x = floating(x)
+        self.alpha = alpha
+        self.save_for_backward(x)
+        xp = xp_of(x)
+        return xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0)))
+
+    def backward(self, dy: Any) -> Any:
+        (x,) = self.saved
+        below = ops.where(x > 0, 0.0, x)  # exp of large numbers would overflow, though unused
+        return ops.where(x > 0, dy, dy * (self.alpha * ops.exp(below)))
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -159,8 +209,7 @@ def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
         >>> minillm.nn.functional.softplus(minillm.tensor([0.0, 30.0]))
         tensor([ 0.6931, 30.0000])
     """
-    scaled = input * beta
-    return ops.where(scaled > threshold, input, -logsigmoid(-scaled) / beta)
+    return Softplus.apply(input, beta, threshold)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
@@ -182,7 +231,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
         >>> minillm.nn.functional.leaky_relu(minillm.tensor([-1.0, 2.0]))
         tensor([-0.0100,  2.0000])
     """
-    result = ops.where(input > 0, input, input * negative_slope)
+    result = LeakyRelu.apply(input, negative_slope)
     return input._become("leaky_relu_", result) if inplace else result
 
 
@@ -194,8 +243,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
         >>> minillm.nn.functional.elu(minillm.tensor([-1.0, 2.0]))
         tensor([-0.6321,  2.0000])
     """
-    below = alpha * ops.expm1(ops.clamp(input, max=0))  # of large numbers it would overflow, though unused
-    result = ops.where(input > 0, input, below)
+    result = Elu.apply(input, alpha)
     return input._become("elu_", result) if inplace else result
 
 

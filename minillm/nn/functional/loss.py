@@ -30,15 +30,10 @@ def reduced(losses: Any, reduction: str) -> Any:
 _REDUCTIONS = ("mean", "sum", "none")
 
 
-def check_old_names(name: str, size_average: Any, reduce: Any) -> None:
-    """Raise an error if an argument is used that PyTorch gave up for ``reduction``."""
+def check_reduction(name: str, reduction: str, size_average: Any = None, reduce: Any = None, *more: str) -> None:
+    """Raise an error unless the reduction is known, and not asked for by the names that PyTorch gave up."""
     if size_average is not None or reduce is not None:
         raise OperationError(f"{name}: size_average and reduce were given up for reduction='mean', 'sum' or 'none'")
-
-
-def check_reduction(name: str, reduction: str, size_average: Any = None, reduce: Any = None, *more: str) -> None:
-    """Raise an error unless the reduction is known, and asked for by this name."""
-    check_old_names(name, size_average, reduce)
     if reduction in _REDUCTIONS:
         return
     known = (*_REDUCTIONS, *more)
