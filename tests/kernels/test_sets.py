@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -94,3 +95,22 @@ print(minillm.__file__, numba.config.CACHE_DIR)
     assert where.startswith(str(tmp_path))
     assert "minillm-kernels-" in folder
     assert not Path(folder).exists()  # it goes with the process
+
+
+def test_numba_gets_a_folder_for_a_while_and_other_errors_pass(monkeypatch):
+    numba = pytest.importorskip("numba")
+    fast, real = kernels.fast, importlib.import_module
+    errors = [RuntimeError("cannot cache function '_silu': no locator available")]
+
+    def import_module(name):
+        if errors and name.endswith("activation"):
+            raise errors.pop()
+        return real(name)
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(importlib, "import_module", import_module)
+    assert fast._import("activation").silu is fast.silu
+    assert "minillm-kernels-" in numba.config.CACHE_DIR
+    errors.append(RuntimeError("something else"))
+    with pytest.raises(RuntimeError, match="something else"):
+        fast._import("activation")
