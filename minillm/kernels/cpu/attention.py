@@ -196,7 +196,7 @@ def forward(
             sums_g += sums_g == 0  # a query without any key
             out_g *= 1 / sums_g
 
-    in_groups(xp, work, len(groups))
+    in_groups(xp, work, len(groups), sums.size * S)
     return out, (sums, shifts if shifted else None, *(saved if save else ()))
 
 
@@ -310,7 +310,7 @@ def backward(
                 dk[g], dv[g] = dk_g, dv_g
 
     if dmask is None:
-        in_groups(xp, work, len(groups))
+        in_groups(xp, work, len(groups), sums.size * S)
     else:  # several groups may add to the same place of its gradient
         work(slice(0, len(groups)))
     return dq, dk, dv, dmask
