@@ -173,7 +173,7 @@ def compare(
 
     Example:
         >>> import minillm, numpy as np
-        >>> torch = pytest.importorskip("torch")
+        >>> torch = __import__("pytest").importorskip("torch")
         >>> x = np.linspace(-2, 2, 12).reshape(3, 4)
         >>> result = compare(lambda x: x.softmax(-1), lambda x: x.softmax(-1), x)
         >>> result.check().mismatches
@@ -185,7 +185,7 @@ def compare(
         Traceback (most recent call last):
             ...
         AssertionError: <lambda> disagrees with PyTorch:
-          output 0: 11 of 12 numbers differ, by 3.39 at most, at (2, 3): 7.38906 and 4; rtol=1e-07, atol=1e-07
+          output 0: 12 of 12 numbers differ, by 3.39 at most, at (2, 3): 7.38906 and 4; rtol=1e-07, atol=1e-07
           ...
     """
     torch = import_torch()
@@ -273,12 +273,13 @@ def _largest(pairs: Sequence[Pair], part: str) -> float | None:
 def _prepare(library: Any, function: Any, inputs: list[Any], options: dict[str, Any]) -> Prepared:
     leaves = [_as_tensor(library, value) for value in inputs]
     named = {key: _as_tensor(library, value) for key, value in options.items()}
-    parameters = [p for _, p in sorted(function.named_parameters())] if hasattr(function, "named_parameters") else []
+    parameters = dict(sorted(function.named_parameters())) if hasattr(function, "named_parameters") else {}
     count = len(leaves)
     return Prepared(
         library,
-        [*leaves, *named.values(), *parameters],
+        [*leaves, *named.values(), *parameters.values()],
         lambda *xs: function(*xs[:count], **dict(zip(named, xs[count:], strict=False))),
+        parameters=list(parameters),
     )
 
 

@@ -42,10 +42,10 @@ def is_tensor(value: Any) -> bool:
 
 
 def host_array(value: Any) -> Any:
-    """Return the numbers of a tensor of either library as an array; other things as they are."""
+    """Return the numbers of a tensor of either library as an array of its own; other things as they are."""
     if is_tensor(value):
-        return value.detach().cpu().numpy(force=True)
-    return value if value is None or isinstance(value, str) else np.asarray(value)
+        value = value.detach().cpu().numpy(force=True)
+    return value if value is None or isinstance(value, str) else np.array(value)
 
 
 def results_of(prepared: Prepared, order: int) -> list[Result]:
@@ -59,21 +59,25 @@ def _results_of(prepared: Prepared, order: int) -> Iterator[Result]:
     for i, y in enumerate(outputs):
         yield Result(FORWARD, f"output {i}", host_array(y), bool(getattr(y, "requires_grad", False)))
     for i, x in enumerate(prepared.after()):
-        yield Result(FORWARD, f"input or buffer {i} afterwards", np.array(host_array(x)))
-    leaves = [x for x in prepared.leaves if is_tensor(x) and x.requires_grad]
+        yield Result(FORWARD, f"input or buffer {i} afterwards", host_array(x))
+    places = [i for i, x in enumerate(prepared.leaves) if is_tensor(x) and x.requires_grad]
+    leaves, labels = [prepared.leaves[i] for i in places], prepared.labels()
+    labels = [labels[i] for i in places]
     outputs = [y for y in outputs if is_tensor(y) and y.requires_grad]
     if not order or not leaves or not outputs:
         return
     weights = [w.requires_grad_(order > 1) for w in weights_like(prepared.library, outputs, seed=5)]
     first = gradients(prepared.library, outputs, leaves, weights, create_graph=order > 1)
-    for i, dx in enumerate(first):
-        yield Result(GRADIENT, f"gradient of leaf {i}", host_array(dx))
+    for label, dx in zip(labels, first, strict=True):
+        yield Result(GRADIENT, f"gradient of {label}", host_array(dx))
     if order > 1:
         every = weights_like(prepared.library, first, seed=6)
         totals = [dx for dx in first if dx.requires_grad]
         again = [v for dx, v in zip(first, every, strict=True) if dx.requires_grad]
-        for i, d in enumerate(gradients(prepared.library, totals, [*leaves, *weights], again)):
-            yield Result(SECOND, f"second gradient of leaf {i}", host_array(d))
+        labels += [f"the gradient of output {i}" for i in range(len(weights))]
+        second = gradients(prepared.library, totals, [*leaves, *weights], again)
+        for label, d in zip(labels, second, strict=True):
+            yield Result(SECOND, f"second order by {label}", host_array(d))
 
 
 def gradients(

@@ -163,7 +163,7 @@ def parity(
         ValueError: a pattern matches nothing.
 
     Example:
-        >>> torch = pytest.importorskip("torch")
+        >>> torch = __import__("pytest").importorskip("torch")
         >>> report = parity(["tanh"], rounds=0)
         >>> report.failures
         []

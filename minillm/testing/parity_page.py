@@ -17,7 +17,7 @@ body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 sy
 main { max-width: 62rem; margin: 0 auto; padding: 2rem 1.2rem 4rem; }
 h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.15rem; margin: 0; }
 p { color: var(--dim); max-width: 46rem; margin: .4rem 0; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .8rem; margin: 1.4rem 0; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: .8rem; margin: 1.4rem 0; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .7rem .9rem; }
 .card b { display: block; font-size: 1.45rem; font-weight: 600; font-variant-numeric: tabular-nums; }
 .card span { color: var(--dim); font-size: .85rem; overflow-wrap: anywhere; }
@@ -75,7 +75,8 @@ def _cards(report: Report) -> str:
     ]
     for part in ("forward", "gradient", "second_order"):
         if worst := report.largest(part):
-            cards.append((figure(worst[0]), f"largest error, {part.replace('_', ' ')} ({worst[1]})", False))
+            name = worst[1].rpartition(".")[2]
+            cards.append((figure(worst[0]), f"largest error, {part.replace('_', ' ')} ({name})", False))
     if report.time_ratio is not None:
         cards.append((f"{report.time_ratio:.2f}", "of PyTorch’s time, geometric mean over names", False))
     inner = "".join(

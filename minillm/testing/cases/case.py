@@ -26,7 +26,13 @@ class Prepared:
     leaves: list[Any]  # inputs, then parameters; floats among them require a gradient
     call: Callable[..., Any]
     facts: list[str] = dataclasses.field(default_factory=list)  # what has to be equal in both libraries, word by word
+    parameters: list[str] = dataclasses.field(default_factory=list)  # names of the last leaves, for messages
     after: Callable[[], list[Any]] = list  # tensors to look at after the call: what it wrote to
+
+    def labels(self) -> list[str]:
+        """Return what each leaf is called in messages."""
+        inputs = [f"input {i}" for i in range(len(self.leaves) - len(self.parameters))]
+        return [*inputs, *self.parameters]
 
 
 class X:

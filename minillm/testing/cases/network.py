@@ -106,6 +106,7 @@ class ModuleCase(Case):
             [*inputs, *parameters],
             call,
             facts,
+            names,
             lambda: [*inputs, *module.state_dict().values()],
         )
 
