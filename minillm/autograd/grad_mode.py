@@ -17,10 +17,31 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Switches(threading.local):
-    """The switches of one thread."""
+    """The switches of one thread, both in one number, as every operation asks for it.
 
-    recording = True
-    anomaly = False
+    Attributes:
+        mode: 1 where operations are recorded, and 2 more where anomalies are looked for.
+    """
+
+    mode = 1
+
+    @property
+    def recording(self) -> bool:
+        """Whether operations are recorded."""
+        return bool(self.mode & 1)
+
+    @recording.setter
+    def recording(self, value: bool) -> None:
+        self.mode = self.mode & 2 | bool(value)
+
+    @property
+    def anomaly(self) -> bool:
+        """Whether results are watched for NaN and infinity."""
+        return self.mode > 1
+
+    @anomaly.setter
+    def anomaly(self, value: bool) -> None:
+        self.mode = self.mode & 1 | 2 * bool(value)
 
 
 switches = _Switches()

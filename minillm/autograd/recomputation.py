@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from minillm.autograd.engine import Walk, place_of
+from minillm.autograd.engine import place_of
 from minillm.autograd.errors import OperationError
-from minillm.autograd.function import Function, TensorClass, _next_number, wrap
+from minillm.autograd.function import Function, TensorClass, wrap
 from minillm.autograd.grad_mode import enable_grad, is_grad_enabled, switches
+from minillm.autograd.versions import next_number
+from minillm.autograd.walk import Walk
 from minillm.backend import default_generator
 
 __all__ = ["checkpoint"]
@@ -100,7 +102,7 @@ class _Part:
         self._function, self._args, self._kwargs = function, args, kwargs
         self._random = default_generator().get_state() if preserve_rng_state else None
         self._versions: list[tuple[list[int], int]] = []
-        self.start = _next_number()
+        self.start = next_number()
 
     def run(self) -> Any:
         """Return what the function returns, recorded."""
@@ -110,7 +112,7 @@ class _Part:
         return result
 
     def note_versions(self) -> None:
-        """Remember how often the tensors that are read have been written to."""
+        """Remember when the tensors that are read were last written to."""
         tensors = [x for x in (*self._args, *self._kwargs.values(), *self.places) if isinstance(x, TensorClass.cls)]
         self._versions = [(x._version, x._version[0]) for x in tensors]
 

@@ -17,6 +17,7 @@ from minillm.autograd.errors import OperationError
 from minillm.autograd.function import LEAF, Function, TensorClass, wrap
 from minillm.autograd.grad_mode import switches
 from minillm.autograd.text import tensor_text
+from minillm.autograd.versions import mark_written
 from minillm.backend import Array, Device, device_of, is_array, to_device, to_numpy
 
 _next_handle = itertools.count().__next__
@@ -81,7 +82,7 @@ class TensorBase:
         if not is_array(array):
             raise TypeError(f"Tensor.data: got {type(array).__name__}; it needs a tensor or an array")
         self.array = array
-        self._version = [self._version[0] + 1, 0]
+        self._version = [0, 0]  # other memory; nodes keep the former
 
     @property
     def requires_grad(self) -> bool:
@@ -178,8 +179,7 @@ class TensorBase:
             >>> x.grad
             tensor([2., 4.])
         """
-        gradients = None if gradient is None else [gradient]
-        engine.backward([self], gradients, retain_graph, create_graph, inputs)
+        engine.backward(self, gradient if gradient is None else [gradient], retain_graph, create_graph, inputs)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> HookHandle:
         """Call ``hook`` with the gradient of this tensor each time it is known.
@@ -207,6 +207,7 @@ class TensorBase:
             self._hooks[key] = hook
             return HookHandle(self._hooks, key)
         node, i = self._edge[:2]
+        node.special = True
         if node.hooks is None:
             node.hooks = {}
         hooks = node.hooks.setdefault(i, {})
@@ -227,6 +228,7 @@ class TensorBase:
                     tensor._grad = gradient if tensor._grad is None else tensor._grad + gradient
 
             node, i = self._edge[:2]
+            node.special = True
             if node.hooks is None:
                 node.hooks = {}
             node.hooks.setdefault(i, {})[math.inf] = keep  # after all other hooks, and once
@@ -270,7 +272,7 @@ class TensorBase:
         if result._edge is not None and result._edge is not LEAF:
             result._edge[0].keep_copy_of(self)
         self.array[...] = result.array
-        self._version[0] += 1
+        mark_written((self,))
         if switches.recording:
             self._edge = result._edge
         return self

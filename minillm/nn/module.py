@@ -163,7 +163,7 @@ class Module(HasState):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
             if self._call_hooks is None:
-                return self.forward(*args, **kwargs)
+                return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
             return self._call_hooks.call(self, args, kwargs)
         except OperationError as error:
             self._add_path(error)

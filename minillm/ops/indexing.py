@@ -13,6 +13,7 @@ import numpy as np
 
 from minillm.autograd.errors import OperationError, OperationIndexError, OperationTypeError
 from minillm.autograd.function import Function
+from minillm.autograd.versions import mark_written
 from minillm.backend import Array, check_index, is_array, scatter_add, xp_of
 from minillm.ops.choice import Nonzero, where
 from minillm.ops.promotion import Number, as_operand, cast
@@ -127,7 +128,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
         shape = getattr(array, "shape", ())
         kind = OperationIndexError if isinstance(error, IndexError) else OperationError
         raise kind(f"setitem: got shape {input.shape} and a value of shape {shape}; {error}") from error
-    input._version[0] += 1
+    mark_written((input,))
 
 
 def index_put(input: Tensor, indices: tuple[Any, ...], values: Any, accumulate: bool = False) -> Tensor:

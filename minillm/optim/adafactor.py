@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from minillm.autograd.versions import mark_written
 from minillm.backend import Array, xp_of
 from minillm.ops import Tensor
 from minillm.optim.optimizer import Optimizer
@@ -99,7 +100,7 @@ class Adafactor(Optimizer):
             for p in group["params"]:
                 if p._grad is not None:
                     self._step_alone(group, p)
-                    p._version[0] += 1
+                    mark_written((p,))
         return loss
 
     def _step_alone(self, group: dict[str, Any], p: Any) -> None:

@@ -16,6 +16,7 @@ import sys
 from operator import attrgetter, is_
 from typing import Any
 
+from minillm.autograd.versions import mark_written
 from minillm.backend import Array, xp_of
 from minillm.backend.references import ONE_REFERENCE
 
@@ -56,8 +57,9 @@ class Bundle:
         first: bool,
     ) -> None:
         self.params, self.states = params, states
-        self.names, self.numbers = names, numbers
+        self.names, self.number_names = names, numbers
         self.first = first
+        self.apart = False  # steps were made one by one: numbers may differ
         self.flat, self.views = _move_together(params)
         moved = [_move_together([state[name] for state in states]) for name in names]
         self.flat_states = [flat for flat, _ in moved]
@@ -66,47 +68,64 @@ class Bundle:
         self.flat_grad = xp_of(self.flat).empty_like(self.flat)
         self.grad_views = _views_on(self.flat_grad, self.views)
 
-    def is_current(self, state: dict[Any, Any], names: tuple[str, ...]) -> bool:
-        """Return whether the parameters and their states still lie here and have made the same steps."""
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """The numbers of the state, in the dict of the first parameter; those of the others follow it."""
+        return self.states[0] if self.states else {}
+
+    def is_current(self, names: tuple[str, ...], state: dict[Any, Any], state_is_out: bool) -> bool:
+        """Return whether the parameters and their states still lie here and have made the same steps.
+
+        Args:
+            names: of the arrays in each state that the optimizer needs.
+            state: that of all parameters.
+            state_is_out: whether someone else may have changed it.
+        """
         params, states = self.params, self.states
         if names != self.names or not all(map(is_, map(_array_of, params), self.views)):
             return False
-        if not states:
+        if not states or not (state_is_out or self.apart):
             return True
         if not all(map(is_, map(state.get, params), states)):
             return False
         try:
             here = all(map(is_, [s[name].array for name in names for s in states], self.all_state_views))
-            for number in self.numbers:
+            for number in self.number_names:
                 here = here and len({s[number] for s in states}) == 1
+            self.apart = self.apart and not here
             return here
         except (KeyError, AttributeError):  # the user took something out of a state
             return False
 
     def gather_gradients(self) -> bool:
-        """Copy the gradients together; return False where a parameter has none."""
+        """Copy the gradients together; where a parameter has none return False: steps are made one by one then."""
         try:
             gradients = [p._grad.array for p in self.params]
         except AttributeError:
+            self.write_numbers()
+            self.apart = True
             return False
         for view, gradient in zip(self.grad_views, gradients, strict=True):  # half the time of concatenate
             view[...] = gradient
         return True
 
-    def after_step(self) -> None:
-        """Note the step in each state, and in the versions of the parameters."""
+    def after_step(self, state_is_out: bool) -> None:
+        """Note the step in the versions of the parameters, and in all states where someone may look at them."""
         self.first = False
-        if self.numbers:
-            first, *others = self.states
-            for number in self.numbers:
-                value = first[number]
-                for state in others:
-                    state[number] = value
-        for p in self.params:
-            p._version[0] += 1
+        if state_is_out:
+            self.write_numbers()
+        mark_written(self.params)
+
+    def write_numbers(self) -> None:
+        """Write the numbers into the state of each parameter."""
+        for number in () if self.apart else self.number_names:
+            value = self.states[0][number]
+            for state in self.states:
+                state[number] = value
 
     def dissolve(self) -> None:
         """Give each tensor memory of its own, so that it can move again; not if others refer to it."""
+        self.write_numbers()
         self.flat, self.flat_states, self.all_state_views = None, [], []
         owners = [self.params, *([state.get(name) for state in self.states] for name in self.names)]
         for tensors, views in zip(owners, [self.views, *self.state_views], strict=True):

@@ -6,10 +6,12 @@ updated one by one; small ones together, in a :class:`~minillm.optim.bundle.Bund
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from operator import is_
 from typing import Any, ClassVar
 
+from minillm.autograd.versions import mark_written
 from minillm.backend import Array, device_of, xp_of
 from minillm.ops import Tensor
 from minillm.optim.bundle import Bundle, is_unshared
@@ -52,16 +54,43 @@ class ElementwiseOptimizer(Optimizer):
 
     _first_numbers: ClassVar[dict[str, Any]] = {"step": 0}  # the numbers in the state, before the first step
     _plans: list[Plan]
+    _state: defaultdict[Any, dict[str, Any]]
+    _state_is_out: bool  # others may hold it, and change it at any time
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self._plans = []
         super().__init__(params, defaults)
+        self._state_is_out = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
         for plan in self.__dict__.get("_plans", []):
             plan.renew([])
         self._plans = []
+        super().__setstate__(state)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self._state_is_out = False  # it was copied
+
+    load_state_dict.__doc__ = Optimizer.load_state_dict.__doc__
+
+    @property
+    def state(self) -> defaultdict[Any, dict[str, Any]]:
+        """For each parameter what the optimizer remembers of it.
+
+        As long as no one has asked for it, no one can have changed it. From then on each step looks it over,
+        which takes some microseconds.
+        """
+        self._state_is_out = True
+        for plan in self._plans:
+            for bundle in plan.bundles:
+                bundle.write_numbers()
+        return self._state
+
+    @state.setter
+    def state(self, value: defaultdict[Any, dict[str, Any]]) -> None:
+        self._state_is_out = True
+        self._state = value
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -109,7 +138,7 @@ class ElementwiseOptimizer(Optimizer):
         Returns:
             What ``closure`` returned, None without one.
         """
-        loss = self._loss_of(closure)
+        loss = None if closure is None else self._loss_of(closure)
         if len(self._plans) != len(self.param_groups):
             for plan in self._plans:
                 plan.renew([])
@@ -121,17 +150,17 @@ class ElementwiseOptimizer(Optimizer):
     def _step_group(self, group: dict[str, Any], plan: Plan) -> None:
         names = self._array_names(group)
         plan.renew(group["params"])
-        for bundle in tuple(plan.bundles):
-            if not bundle.is_current(self.state, names):
-                bundle.dissolve()
-                plan.bundles.remove(bundle)
-                plan.waiting += bundle.params
+        state, out = self._state, self._state_is_out
+        stale = [bundle for bundle in plan.bundles if not bundle.is_current(names, state, out)]
+        for bundle in stale:
+            bundle.dissolve()
+            plan.bundles.remove(bundle)
+            plan.waiting += bundle.params
         fresh = self._place(group, plan, names) if plan.waiting else ()
         for bundle in plan.bundles:
             if bundle.gather_gradients():
-                numbers = bundle.states[0] if bundle.states else {}
-                self._update(group, numbers, bundle.first, bundle.flat, bundle.flat_grad, *bundle.flat_states)
-                bundle.after_step()
+                self._update(group, bundle.numbers, bundle.first, bundle.flat, bundle.flat_grad, *bundle.flat_states)
+                bundle.after_step(out)
             else:
                 for p in bundle.params:
                     self._step_alone(group, names, p, False)
@@ -147,7 +176,7 @@ class ElementwiseOptimizer(Optimizer):
         if not p.array.ndim:  # arithmetic on 0-d arrays returns numbers, which cannot be written to
             arrays = [array.reshape(1) for array in arrays]
         self._update(group, state, fresh or made, *arrays)
-        p._version[0] += 1
+        mark_written((p,))
 
     def _state_of(
         self, group: dict[str, Any], names: tuple[str, ...], p: Any
@@ -155,7 +184,7 @@ class ElementwiseOptimizer(Optimizer):
         """Return the state of a parameter, and whether an array of it had to be made."""
         if not names and not self._numbers:
             return {}, False
-        state = self.state[p]
+        state = self._state[p]
         for number, value in self._first_numbers.items():
             state.setdefault(number, value)
         made = False
@@ -186,7 +215,7 @@ class ElementwiseOptimizer(Optimizer):
         plan.waiting = waiting
         for (_, _, made, _), params in alike.items():
             if len(params) > 1:
-                states = [self.state[p] for p in params] if names or self._numbers else []
+                states = [self._state[p] for p in params] if names or self._numbers else []
                 plan.bundles.append(Bundle(params, states, names, self._numbers, made))
             else:
                 plan.singles += params

@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from minillm.autograd.versions import mark_written
 from minillm.backend import Array, xp_of
 from minillm.ops import Tensor
 from minillm.optim.optimizer import Optimizer
@@ -160,7 +161,7 @@ class Muon(Optimizer):
                 update = orthogonalized(update, group["ns_coefficients"], group["ns_steps"], group["eps"])
                 param *= 1 - lr * group["weight_decay"]
                 param -= (update * (lr * _size_of(param.shape, group["adjust_lr_fn"]))).astype(param.dtype)
-                p._version[0] += 1
+                mark_written((p,))
         return loss
 
     def _shape_of_state(self, param: Any, key: str) -> tuple[int, ...] | None:

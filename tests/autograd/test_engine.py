@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
-import threading
 import weakref
 
 import numpy as np
@@ -14,7 +13,7 @@ import pytest
 import minillm
 from minillm import autograd
 from minillm.autograd import Function
-from minillm.autograd.engine import sum_to
+from minillm.autograd.broadcast import sum_to
 from minillm.autograd.errors import AnomalyError, OperationError, OperationTypeError
 
 
@@ -635,51 +634,6 @@ def test_a_fused_operation_is_differentiated_through_its_composite(device):
     assert autograd.gradgradcheck(lambda a, b: Fused.apply(a, b, 3), (a, b))
     assert autograd.gradgradcheck(lambda a: Fused.apply(a, a, 3), a)
     assert autograd.gradgradcheck(lambda a: Fused.apply(a * 2, b.detach(), 3)[1] ** 2, a)
-
-
-# -- threads ----------------------------------------------------------------------------------------
-
-
-def test_threads_have_switches_of_their_own_and_graphs_of_their_own():
-    results: dict[int, float] = {}
-    start = threading.Barrier(4)
-
-    def work(number: int) -> None:
-        start.wait()
-        x = leaf(float(number))
-        for _ in range(50):
-            if number % 2:
-                with minillm.no_grad():
-                    assert not (x * 2).requires_grad
-            y = x
-            for _ in range(20):
-                y = y * x
-            x.grad = None
-            y.sum().backward()
-        results[number] = x.grad.item()
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert results == {number: 21.0 * number**20 for number in range(4)}
-
-
-def test_one_graph_walked_by_two_threads():
-    x = leaf(1.0, 2.0)
-    y = x.exp()
-    found = []
-
-    def work() -> None:
-        found.append(autograd.grad(y.sum(), x, retain_graph=True)[0].tolist())
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == [y.tolist()] * 4
 
 
 # -- anomalies --------------------------------------------------------------------------------------

@@ -76,11 +76,7 @@ class CrossEntropy(Function):
         return gradient
 
     def _compute_again(self) -> None:
-        if any(pair is not None and pair[0][0] != pair[1] for pair in self.input_versions):
-            raise OperationError(
-                "cross_entropy: an input was written to in place since; backward a second time needs it: write to "
-                "a clone()"
-            )
+        self.check_inputs()
         self.forward(*self.inputs)
 
 

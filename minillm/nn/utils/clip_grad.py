@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minillm.autograd.errors import OperationError
+from minillm.autograd.versions import mark_written
 from minillm.backend import Array, device_of, to_device, to_numpy, xp_of
 from minillm.ops import Tensor, linalg
 
@@ -107,7 +108,7 @@ def _scale(gradients: list[Any], max_norm: float, total: Array) -> None:
     with np.errstate(invalid="ignore"):  # infinity times 0: the norm told of it already
         for gradient in gradients:
             gradient.array *= factor
-            gradient._version[0] += 1
+            mark_written((gradient,))
 
 
 def clip_grad_norm_(
@@ -164,4 +165,4 @@ def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = 
     for gradient in _gradients(parameters):
         array = gradient.array
         xp_of(array).clip(array, -clip_value, clip_value, out=array)
-        gradient._version[0] += 1
+        mark_written((gradient,))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from minillm import ops
+from minillm.autograd.versions import mark_written
 from minillm.ops import Tensor
 
 
@@ -54,5 +55,5 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
     for parameter in parameters:
         stop = start + parameter.numel()
         parameter.array[...] = vec.array[start:stop].reshape(parameter.array.shape)
-        parameter._version[0] += 1
+        mark_written((parameter,))
         start = stop
