@@ -56,22 +56,29 @@ def linear_backward(
         weight: (out, in), or None where the gradient of x is not asked for.
         with_bias: whether the gradient of the bias is asked for.
     """
+    if dy.ndim != 2 or dy.dtype.itemsize == 2:
+        return _backward_of_any(dy, x, weight, with_bias)
+    return (
+        None if weight is None else dy.dot(weight),
+        None if x is None else dy.T.dot(x),
+        column_sums(dy) if with_bias else None,
+    )
+
+
+def _backward_of_any(
+    dy: Array, x: Array | None, weight: Array | None, with_bias: bool
+) -> tuple[Array | None, Array | None, Array | None]:
+    """Return the same for any number of dimensions, and for float16."""
     if dy.dtype.itemsize == 2:
         wide = linear_backward(
             _wide(dy), None if x is None else _wide(x), None if weight is None else _wide(weight), with_bias
         )
         dx, dweight, dbias = (None if g is None else g.astype(dy.dtype) for g in wide)
         return dx, dweight, dbias
-    rows = dy if dy.ndim == 2 else as_matrix(dy)
-    dx = dweight = dbias = None
-    if weight is not None:
-        dx = rows.dot(weight)
-        if dy.ndim != 2:
-            dx = dx.reshape((*dy.shape[:-1], weight.shape[1]))
-    if x is not None:
-        dweight = rows.T.dot(x if x.ndim == 2 else as_matrix(x))
-    if with_bias:
-        dbias = column_sums(rows)
+    rows = as_matrix(dy)
+    dx, dweight, dbias = linear_backward(rows, None if x is None else as_matrix(x), weight, with_bias)
+    if dx is not None and weight is not None:
+        dx = dx.reshape((*dy.shape[:-1], weight.shape[1]))
     return dx, dweight, dbias
 
 
