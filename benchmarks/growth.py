@@ -160,20 +160,23 @@ def draw(results: dict[str, Any], path: str) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     from benchmarks.report import color_of
 
+    # Of less than a tenth of a megabyte the resident memory says nothing.
     rows = {"seconds": ("time of a step, s", 1.0), "peak_bytes": ("peak memory, MB", 1e6)}
     figure, grid = plt.subplots(2, len(results), figsize=(3.3 * len(results), 6), squeeze=False, sharex="col")
     for axes_of_curve, result in zip(grid.T, results.values(), strict=True):
         for axes, (what, (label, unit)) in zip(axes_of_curve, rows.items(), strict=True):
             for name, found in result["contestants"].items():
-                values = [max(value / unit, 1e-6) for value in found[what]]
+                values = [max(value / unit, 0.1 if what == "peak_bytes" else 0) for value in found[what]]
                 power = f"{name}: {found[what + '_exponent']:.2f}"
                 style = "--" if name == "torch" else "-"
                 axes.plot(result["sizes"], values, style, marker=".", color=color_of(name), label=power)
             axes.set(xscale="log", yscale="log", ylabel=label)
             axes.legend(fontsize=7, title="exponent", title_fontsize=7, frameon=False)
+            axes.yaxis.set_minor_formatter(NullFormatter())
             axes.grid(alpha=0.3)
         axes_of_curve[-1].set_xlabel(result["label"])
         axes_of_curve[-1].set_xscale("log", base=2 if result["label"] != CURVES["operations"].label else 10)

@@ -37,21 +37,28 @@ def compare(case: Any, passes: dict[str, dict[str, Callable[[], list[Any]]]]) ->
     from benchmarks.workload import Disagreement, use_kernels
 
     for kind in passes["torch"]:
-        wanted = [np.asarray(x.detach()) for x in passes["torch"][kind]()]
+        wanted = [array_of(x) for x in passes["torch"][kind]()]
         for name, mine in passes.items():
             if name == "torch":
                 continue
             if name.startswith("minillm"):
                 use_kernels(name.split()[1])
-            found = [np.asarray(x.detach().numpy()) for x in mine[kind]()]
+            found = [array_of(x) for x in mine[kind]()]
             for a, b in zip(found, wanted, strict=True):
+                if a.shape != b.shape:
+                    raise Disagreement(f"{case.kernel} {case.label}, {kind}: {name} has {a.shape}, torch {b.shape}")
+                a, b = a.astype(np.float32), b.astype(np.float32)
                 apart = float(np.abs(a - b).max()) / max(float(np.abs(b).max()), 1e-30)
-                allowed = 1e-4 if case.compares else math.inf
-                if a.shape != b.shape or not apart <= allowed:
+                if not apart <= case.tolerance:
                     raise Disagreement(
                         f"{case.kernel} {case.label}, {kind}: {name} and torch differ by {apart:.1e} of the largest "
-                        f"number; allowed are {allowed:.0e}"
+                        f"number; allowed are {case.tolerance:.0e}"
                     )
+
+
+def array_of(x: Any) -> Any:
+    """Return a tensor of either library, or an array, as an array."""
+    return x.detach().numpy() if hasattr(x, "detach") else x
 
 
 def measure(case: Any, kernels: Sequence[str], rounds: int) -> dict[str, Times]:
@@ -113,7 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"no kernel named {', '.join(unknown)}; there are {', '.join(known)}")
     kernels = options.kernels.split(",")
     print(f"times over PyTorch's, {os.environ['OMP_NUM_THREADS']} thread(s)")
-    print(f"{'':66}{'torch':>10}" + "".join(f"{name:>8}" for name in (*kernels, "fused")))
+    print(f"{'':68}{'torch':>10}" + "".join(f"{name:>8}" for name in (*kernels, "fused")))
     results = []
     for case in table:
         if options.names and case.kernel not in options.names:
@@ -124,7 +131,7 @@ def main(arguments: list[str] | None = None) -> None:
             sys.exit(str(error))
         for kind, times in found.items():
             ratios = {name: times.ratio(name, "torch") for name in times.seconds if name != "torch"}
-            line = f"{case.kernel + ' ' + case.label:48}{kind:>18}{seconds_text(times.median('torch')):>10}"
+            line = f"{case.kernel + ' ' + case.label:50}{kind:>18}{seconds_text(times.median('torch')):>10}"
             print(line + "".join(f"{ratio:8.2f}" for ratio in ratios.values()), flush=True)
             results.append(
                 {"kernel": case.kernel, "label": case.label, "pass": kind, "torch_seconds": times.median("torch"),

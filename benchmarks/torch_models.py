@@ -93,7 +93,8 @@ class GPT(nn.Module):
         """Greedy decoding with a cache, batch 1."""
         past, x = 0, prompt
         room = (1, self.heads, prompt.shape[1] + count, self.width // self.heads)
-        caches = [(torch.empty(room), torch.empty(room)) for _ in self.transformer["h"]]
+        dtype = self.transformer["wte"].weight.dtype
+        caches = [(torch.empty(room, dtype=dtype), torch.empty(room, dtype=dtype)) for _ in self.transformer["h"]]
         tokens = []
         for _ in range(count):
             logits = self.lm_head(self.hidden(x, caches, past)[:, -1])

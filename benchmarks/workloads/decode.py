@@ -1,12 +1,14 @@
 """W4: greedy decoding with a cache of keys and values, batch 1, by a GPT-2 of 124 M parameters (random weights).
 
 Each token reads all weights once, 495 MB in float32, so all are bound by the memory; weights of fewer bytes are
-read in less time, and may change the tokens.
+read in less time, and may change the tokens. Both libraries have them: ``quantize_dynamic`` of minillm and of
+PyTorch, and a PyTorch module in bfloat16.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -14,6 +16,13 @@ import numpy as np
 
 from benchmarks.products import reading
 from benchmarks.workload import BASE, Arrays, Contestant, Disagreement, Workload, kernel_set, use_kernels
+
+SMALL = ("bfloat16", "int8")
+
+
+def small_dtype(name: str) -> str | None:
+    """Return the dtype of the weights of a contestant, if it is not float32."""
+    return next((dtype for dtype in SMALL if name.endswith(f", {dtype}")), None)
 
 
 @dataclasses.dataclass
@@ -43,7 +52,8 @@ class Decode(Workload):
         )
 
     def names(self) -> list[str]:
-        return ["torch", "torch, compiled", "minillm numpy", "minillm numba"]
+        kinds = [f"{name}, {dtype}" for name in ("torch", "minillm numba") for dtype in SMALL]
+        return ["torch", "torch, compiled", "minillm numpy", "minillm numba", *kinds]
 
     def _minillm_model(self) -> Any:
         from minillm.models import GPT2Config, GPT2LMHeadModel
@@ -68,11 +78,15 @@ class Decode(Workload):
         if not name.startswith("torch"):
             import minillm
             from minillm.inference import generate
+            from minillm.inference.quantization import quantize_dynamic
 
             use_kernels(kernel_set(name))
             model = self._minillm_model()
             if weights is not None:
                 model.load_state_dict({key: minillm.tensor(array) for key, array in weights.items()})
+            dtype = small_dtype(name)
+            if dtype is not None:
+                model = quantize_dynamic(model, dtype, inplace=True)
             return Contestant(
                 run=lambda: generate(model, prompt, self.per)[0, self.prompt :].tolist(),
                 prepare=lambda: use_kernels(kernel_set(name)),
@@ -86,6 +100,13 @@ class Decode(Workload):
             module.load_state_dict({key: torch.tensor(array) for key, array in weights.items()})
         if name == "torch, compiled":
             module.hidden = torch.compile(module.hidden, dynamic=True)
+        if small_dtype(name) == "bfloat16":
+            module = module.bfloat16()
+        if small_dtype(name) == "int8":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the function has moved to another package, which few have
+                layers = {torch.nn.Linear}
+                torch.ao.quantization.quantize_dynamic(module, layers, dtype=torch.qint8, inplace=True)
         return Contestant(run=lambda: module.write(torch.tensor(prompt), self.per))
 
     def check(self, contestants: dict[str, Contestant]) -> dict[str, str]:
@@ -97,7 +118,7 @@ class Decode(Workload):
         for name, tokens in written.items():
             equal = sum(a == b for a, b in zip(tokens, written[BASE], strict=True))
             said[name] = f"{equal} of {self.per} tokens are equal"
-            if equal < self.per and not name.endswith(("bfloat16", "int8")):
+            if equal < self.per and small_dtype(name) is None:
                 raise Disagreement(f"{self.title}: {name} and {BASE} disagree: {said[name]}")
         return said
 
