@@ -226,11 +226,15 @@ def test_single_batches_and_evaluate(both, points):
     np.testing.assert_allclose(*(model.predict(x, batch_size=4, verbose=0) for model in models), atol=1e-5)
     got, expected = (model.evaluate(x, y, batch_size=4, verbose=0) for model in models)
     assert got == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_loss_without_metrics_is_a_number(both, points):
+    models = twins(both, classifier, 3)
     for model in models:
         model.compile("sgd", "mse")
-    got, expected = (model.evaluate(x, y, verbose=0) for model in models)
+    got, expected = (model.evaluate(*points, verbose=0) for model in models)
     assert isinstance(got, float)
-    assert got == pytest.approx(expected, abs=1e-5)
+    assert got == pytest.approx(float(expected), abs=1e-5)
 
 
 # -- callbacks --------------------------------------------------------------------------------------
