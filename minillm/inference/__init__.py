@@ -5,6 +5,7 @@ from __future__ import annotations
 from minillm.inference.generation import TokenStream, generate, stream_tokens
 from minillm.inference.generation_config import GenerationConfig
 from minillm.inference.generation_mixin import GenerationMixin
+from minillm.inference.quantization import quantize_dynamic
 from minillm.inference.sampling import Sampling
 from minillm.inference.streamers import TextIteratorStreamer, TextStreamer
 from minillm.inference.text import StopStrings, generate_text, stream_text
@@ -19,6 +20,7 @@ __all__ = [
     "TokenStream",
     "generate",
     "generate_text",
+    "quantize_dynamic",
     "stream_text",
     "stream_tokens",
 ]

@@ -7,8 +7,7 @@ import pytest
 
 import minillm
 from minillm import nn
-from minillm.inference import generate
-from minillm.inference.quantization import quantize_dynamic
+from minillm.inference import generate, quantize_dynamic
 from minillm.models import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 from minillm.nn import QuantizedLinear
 
