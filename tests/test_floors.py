@@ -51,7 +51,8 @@ ARRAY_FOLDERS = {"backend", "kernels"}
 UNSAFE_MODULES = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
 UNSAFE_CALLS = {"eval", "exec"}
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
-UTILS_FACE = {"minillm.utils", "minillm.utils.data", "minillm.keras.utils"}  # `from torch.utils.data import ...`
+# As in `from torch.utils.data import ...`.
+UTILS_FACE = {"minillm.utils", "minillm.utils.checkpoint", "minillm.utils.data", "minillm.keras.utils"}
 NN_UTILS = "minillm.nn.utils"  # a name of PyTorch's: torch.nn.utils.clip_grad_norm_
 
 

@@ -111,17 +111,17 @@ class GenerationMixin:
         settings = self._settings(generation_config, options)
         tokens = self._prompt(inputs if input_ids is None else input_ids, settings)
         mask = _mask(tokens, attention_mask, settings)
-        copies = max(settings.num_beams or 1, settings.num_return_sequences or 1)
+        beams = settings.num_beams or 1
         task = prepare(
             self, tokens, **self._length(settings, tokens.shape[1]), attention_mask=mask, pad_anywhere=True,
-            copies=copies,
+            copies=beams if beams > 1 else settings.num_return_sequences or 1,
             eos_token_id=() if settings.eos_token_id is None else settings.eos_token_id,
             pad_token_id=settings.pad_token_id, logits_processor=logits_processor,
             stopping_criteria=[stopping_criteria] if callable(stopping_criteria) else stopping_criteria,
             **_set(settings),
         )  # fmt: skip
         with evaluating(self):  # type: ignore[arg-type]  # a module, by the class beside this one
-            if (settings.num_beams or 1) > 1:
+            if beams > 1:
                 if streamer is not None:
                     raise ValueError("generate: a streamer needs num_beams=1; beam search has no token until its end")
                 return self._search(task, settings)

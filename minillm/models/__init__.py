@@ -79,6 +79,6 @@ def load_language_model(directory: str | os.PathLike[str], **options: Any) -> An
     """
     path = Path(directory)
     kind = read_config(path / "config.json").get("model_type")
-    if kind not in LANGUAGE_MODELS:
+    if not isinstance(kind, str) or kind not in LANGUAGE_MODELS:
         raise ValueError(f"{path}: model_type is {kind!r}; known are {', '.join(LANGUAGE_MODELS)}")
     return LANGUAGE_MODELS[kind].from_pretrained(path, **options)

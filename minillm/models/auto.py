@@ -54,6 +54,6 @@ class AutoClass:
 
     @classmethod
     def _class_of(cls, kind: Any, source: str) -> Any:
-        if kind not in cls.table:
+        if not isinstance(kind, str) or kind not in cls.table:
             raise ValueError(f"{source}: model_type is {kind!r}; {cls.__name__} knows {', '.join(cls.table)}")
         return cls.table[kind]

@@ -16,6 +16,7 @@ from minillm.models.activations import ACTIVATIONS
 from minillm.models.bert import BertConfig, BertModel, BertPretrainedModel
 from minillm.models.labels import classification_loss, span_loss, token_loss
 from minillm.models.output import ModelOutput
+from minillm.models.resizing import resize_rows
 from minillm.ops import Tensor
 
 
@@ -242,7 +243,8 @@ class BertForMaskedLM(BertHeadModel):
     ) -> Any:
         """Give the model so many tokens; the bias of the scores stands under two names."""
         embedding = super().resize_token_embeddings(new_num_tokens, pad_to_multiple_of)
-        predictions = self.cls.predictions
-        if self.config.tie_word_embeddings and predictions.decoder.bias is not None:
-            predictions.bias = predictions.decoder.bias
+        predictions, tied = self.cls.predictions, self.config.tie_word_embeddings
+        bias = predictions.decoder.bias if tied else resize_rows(predictions.bias, len(embedding.weight))
+        assert bias is not None
+        predictions.bias = bias
         return embedding

@@ -1,7 +1,7 @@
-"""Where programs written for PyTorch look for its data loading: `minillm.utils.data`."""
+"""Where programs written for PyTorch look for `utils.data` and `utils.checkpoint`."""
 
 from __future__ import annotations
 
-from minillm.utils import data
+from minillm.utils import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]
