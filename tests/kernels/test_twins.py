@@ -146,12 +146,53 @@ def sgd(kernels: Kernels, draw: Numbers, rows: int, n: int) -> Results:
     return results
 
 
+def with_averages(name: str, size: dict[str, float], **other: bool) -> Callable[..., Results]:
+    def results(kernels: Kernels, draw: Numbers, rows: int, n: int) -> Results:
+        numbers = {"beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "lr": 0.01, **size, **other}
+        done: Results = ()
+        for decay, decoupled, maximize in ((0.0, False, False), (0.1, True, False), (0.1, False, True)):
+            param, grad, m, v = draw(rows, n), draw(rows, n), draw(rows, n), abs(draw(rows, n))
+            settings = {"weight_decay": decay, "decoupled": decoupled, "maximize": maximize}
+            getattr(kernels, name)(param, grad, m, v, **numbers, **settings)
+            done += (param, m, v)
+        return done
+
+    return results
+
+
+def rmsprop(kernels: Kernels, draw: Numbers, rows: int, n: int) -> Results:
+    results: Results = ()
+    for decay, maximize, others in ((0.0, False, False), (0.1, True, False), (0.0, False, True)):
+        param, grad, buffer, mean = (draw(rows, n) for _ in range(4))
+        v = abs(draw(rows, n)) + 40  # more than the square of the mean
+        kernels.rmsprop(
+            param, grad, v, buffer if others else None, mean if others else None, lr=0.01, alpha=0.9, eps=1e-8,
+            weight_decay=decay, momentum=0.9, maximize=maximize,
+        )  # fmt: skip
+        results += (param, v)
+    return results
+
+
+def adagrad(kernels: Kernels, draw: Numbers, rows: int, n: int) -> Results:
+    results: Results = ()
+    for decay, maximize in ((0.0, False), (0.1, True)):
+        param, grad, v = draw(rows, n), draw(rows, n), abs(draw(rows, n))
+        kernels.adagrad(param, grad, v, lr=0.01, eps=1e-8, weight_decay=decay, maximize=maximize)
+        results += (param, v)
+    return results
+
+
 CASES = {
     **{name: of_each_element(name) for name in ("gelu", "gelu_tanh", "silu")},
     **{
         case.__name__: case
         for case in (erf, dropout, softmax, cross_entropy, layer_norm, rms_norm, embedding, linear, adam, sgd)
     },
+    "nadam": with_averages("nadam", {"correction2": 0.02, "grad_size": 0.01, "momentum_size": 0.02}),
+    "radam": with_averages("radam", {"size": 0.01}, rectified=True),
+    "radam, not rectified": with_averages("radam", {"size": 0.01}, rectified=False),
+    "rmsprop": rmsprop,
+    "adagrad": adagrad,
 }
 OF_ANOTHER_TABLE = ("attention", "gru", "lstm", "rnn", "rotary", "decode", "quantized")
 
@@ -161,7 +202,7 @@ def _compiled_at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the loops run on small arrays, too, which go to NumPy otherwise."""
     for file, name in (
         ("linear", "_SMALL"), ("dropout", "_SMALL"), ("optimizers", "_SMALL_FOR_SGD"),
-        ("optimizers", "_SMALL_FOR_ADAM"),
+        ("optimizers", "_SMALL_FOR_ADAM"), ("more_optimizers", "_SMALL"),
     ):  # fmt: skip
         monkeypatch.setattr(importlib.import_module(f"minillm.kernels.fast.{file}"), name, 0)
 

@@ -18,6 +18,7 @@ from minillm.kernels import cpu
 
 # Which file holds a kernel; the others are those of the plain set.
 _FILES: dict[str, str] = {
+    "adagrad": "more_optimizers",
     "adam": "optimizers",
     "attention": "attention",
     "attention_backward": "attention",
@@ -36,8 +37,11 @@ _FILES: dict[str, str] = {
     "lstm_backward": "lstm",
     "lstm_forward": "lstm",
     "quantized_linear": "quantized",
+    "nadam": "more_optimizers",
+    "radam": "more_optimizers",
     "rms_norm": "rms_norm",
     "rms_norm_backward": "rms_norm",
+    "rmsprop": "more_optimizers",
     "rnn_backward": "rnn",
     "rnn_forward": "rnn",
     "rotary": "rotary",

@@ -1,4 +1,4 @@
-"""The updates of SGD and Adam in one pass over all numbers; the other optimizers have their plain form.
+"""The updates of SGD and Adam in one pass over all numbers.
 
 An update of Adam in array operations reads and writes each array several times; here each number is read once and
 written once, and the arithmetic hides behind that.
@@ -17,13 +17,13 @@ from minillm.kernels import cpu
 from minillm.kernels.fast.elementwise import LEAST, has_loops
 from minillm.kernels.fast.vectors import wide_vectors
 
-__all__ = ["adam", "sgd"]
+__all__ = ["adam", "as_vectors", "sgd"]
 
 # Numbers up to which NumPy's passes are as fast as a call of the loop: two passes of SGD, a dozen of Adam.
 _SMALL_FOR_SGD, _SMALL_FOR_ADAM = 1 << 15, 1 << 10
 
 
-def _as_vectors(param: Array, *others: Array | None) -> list[Array] | None:
+def as_vectors(param: Array, *others: Array | None) -> list[Array] | None:
     """Return views with one dimension on arrays of one dtype, shape and order; None where there are none."""
     arrays = [param, *(a for a in others if a is not None)]
     if not has_loops(*arrays) or any(a.shape != param.shape for a in others if a is not None):
@@ -47,7 +47,7 @@ def sgd(
     first: bool,
 ) -> None:
     """Take a step of gradient descent; on the ``first``, the momentum is the gradient."""
-    arrays = _as_vectors(param, grad, momentum_buffer) if param.size > _SMALL_FOR_SGD else None
+    arrays = as_vectors(param, grad, momentum_buffer) if param.size > _SMALL_FOR_SGD else None
     if arrays is None:
         cpu.sgd(
             param, grad, momentum_buffer, lr=lr, momentum=momentum, dampening=dampening,
@@ -85,7 +85,7 @@ def adam(
     maximize: bool,
 ) -> None:
     """Take a step of Adam, or of AdamW where the weight decay is ``decoupled``; see the plain form."""
-    arrays = _as_vectors(param, grad, exp_avg, exp_avg_sq) if param.size > _SMALL_FOR_ADAM else None
+    arrays = as_vectors(param, grad, exp_avg, exp_avg_sq) if param.size > _SMALL_FOR_ADAM else None
     if arrays is None or max_exp_avg_sq is not None:
         cpu.adam(
             param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq, step=step, lr=lr, beta1=beta1, beta2=beta2,
