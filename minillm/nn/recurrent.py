@@ -62,7 +62,7 @@ class RNNBase(Module):
     All parameters start evenly distributed between -k and k with k = 1 / sqrt(hidden_size).
     """
 
-    layer: ClassVar[type[Function]]  # one layer in one direction
+    layer: ClassVar[type[Function]] = Function  # one layer in one direction; each network names its own
 
     def __init__(
         self, mode: str, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
