@@ -333,7 +333,7 @@ class Function:
                 versions.append(None)
                 edges.append(None)
         if recorded:
-            if not (switches.recording and cls.differentiable):
+            if not (switches.mode & 1 and cls.differentiable):
                 recorded = False
                 edges = [None] * len(edges)
             elif len(set(map(id, arrays))) != len(arrays):
@@ -347,7 +347,7 @@ class Function:
             raise
         except (ValueError, TypeError, IndexError) as error:
             raise cls._explained(error, arrays) from error
-        if switches.anomaly and any(version is not None for version in versions):
+        if switches.mode > 1 and any(version is not None for version in versions):
             check_result(cls.name(), arrays, result)
         return node._finish(arguments, versions, arrays, result, recorded)
 
@@ -355,30 +355,50 @@ class Function:
         self, arguments: Any, versions: Sequence[Version | None], arrays: Sequence[Any], result: Any, recorded: bool
     ) -> Any:
         """Return what ``apply`` returns, given what ``forward`` did; give it its place in the graph."""
-        if all(version is None for version in versions):
+        for version in versions:
+            if version is not None:
+                break
+        else:
             return result
-        several = type(result) is tuple
-        results = result if several else (result,)
-        outputs = [_tensor_of(y, arguments, arrays, recorded) for y in results]
+        if type(result) is tuple:
+            outputs = tuple([_tensor_of(y, arguments, arrays, recorded) for y in result])
+            if recorded:
+                self._place_several(versions, arrays, result, outputs)
+            return outputs
+        output = _tensor_of(result, arguments, arrays, recorded)
         if recorded:
-            places = [(y.array.shape, y.array.dtype) for y in outputs]
-            with_gradient = [
-                place[1].kind == "f" and not any(y is other for other in self._without_gradient)
-                for y, place in zip(results, places, strict=True)
-            ]
-            if several or with_gradient[0]:
-                self.number = next_number()
-                if several:
-                    self.outputs = places
-                    self.special = True
-                for i, output in enumerate(outputs):
-                    if with_gradient[i]:
-                        output._edge = (self, i, *places[i], self.number)
-                if self.composite is not None:
-                    self.inputs = arrays
-                self.versions = (*versions, *[output._version for output in outputs])
-                self.identities = (*map(id, arrays), *map(id, results))
-        return tuple(outputs) if several else outputs[0]
+            y = output.array
+            dtype = y.dtype
+            if (dtype is _FLOAT32 or dtype.kind == "f") and not self._without_gradient:
+                self.number = number = next_number()
+                output._edge = (self, 0, y.shape, dtype, number)
+                self._remember(versions, arrays, (result,), (output,))
+        return output
+
+    def _place_several(
+        self, versions: Sequence[Version | None], arrays: Sequence[Any], results: Any, outputs: Any
+    ) -> None:
+        """Give several outputs their places in the graph."""
+        self.number = number = next_number()
+        self.outputs = [(y.array.shape, y.array.dtype) for y in outputs]
+        self.special = True
+        for i, (y, output) in enumerate(zip(results, outputs, strict=True)):
+            shape, dtype = self.outputs[i]
+            if dtype.kind == "f" and not any(y is other for other in self._without_gradient):
+                output._edge = (self, i, shape, dtype, number)
+        self._remember(versions, arrays, results, outputs)
+
+    def _remember(
+        self, versions: Sequence[Version | None], arrays: Sequence[Any], results: Any, outputs: Any
+    ) -> None:
+        """Note what tells later which argument or output a saved array is, and whether it was written to."""
+        if type(self).composite is not None:
+            self.inputs = arrays
+        elif not self.saved:
+            self.versions = self.identities = ()
+            return
+        self.versions = (*versions, *[output._version for output in outputs])
+        self.identities = (*map(id, arrays), *map(id, results))
 
     @classmethod
     def _explained(cls, error: Exception, arrays: Sequence[Any]) -> OperationError:
