@@ -66,11 +66,15 @@ def _results_of(prepared: Prepared, order: int) -> Iterator[Result]:
     outputs = [y for y in outputs if is_tensor(y) and y.requires_grad]
     if not order or not leaves or not outputs:
         return
-    weights = [w.requires_grad_(order > 1) for w in weights_like(prepared.library, outputs, seed=5)]
-    first = gradients(prepared.library, outputs, leaves, weights, create_graph=order > 1)
+    weights = weights_like(prepared.library, outputs, seed=5)
+    first = gradients(prepared.library, outputs, leaves, weights, retain_graph=order > 1)
     for label, dx in zip(labels, first, strict=True):
         yield Result(GRADIENT, f"gradient of {label}", host_array(dx))
-    if order > 1:
+    if order > 1:  # the first order once more: everyday gradients are computed by fused kernels, these by the formula
+        weights = [w.requires_grad_(True) for w in weights]
+        first = gradients(prepared.library, outputs, leaves, weights, create_graph=True)
+        for label, dx in zip(labels, first, strict=True):
+            yield Result(GRADIENT, f"gradient of {label}, by create_graph=True", host_array(dx))
         every = weights_like(prepared.library, first, seed=6)
         totals = [dx for dx in first if dx.requires_grad]
         again = [v for dx, v in zip(first, every, strict=True) if dx.requires_grad]
@@ -81,14 +85,14 @@ def _results_of(prepared: Prepared, order: int) -> Iterator[Result]:
 
 
 def gradients(
-    library: Any, outputs: list[Any], leaves: list[Any], weights: list[Any], create_graph: bool = False
+    library: Any, outputs: list[Any], leaves: list[Any], weights: list[Any], **options: bool
 ) -> list[Any]:
     """Return the gradients of a weighted sum of outputs; zeros where there is no way."""
     if not outputs:
         return [library.zeros_like(x) for x in leaves]
     return list(
         library.autograd.grad(
-            outputs, leaves, weights, create_graph=create_graph, allow_unused=True, materialize_grads=True
+            outputs, leaves, weights, allow_unused=True, materialize_grads=True, **options
         )
     )
 

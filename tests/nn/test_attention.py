@@ -26,9 +26,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "one other size": {"kdim": 4, "vdim": 4, "batch_first": True, "bias": False},
 }
 # key_padding_mask and attn_mask: b for booleans, f for floats, 3 for one of each head
-MASKS = ["", "-b", "-f", "-3", "b-", "f-", "bb", "bf", "fb", "ff", "b3", "f3"]
-
-
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     minillm.manual_seed(0)
@@ -36,22 +33,6 @@ def seeded() -> None:
 
 def values(x: Any) -> np.ndarray:
     return to_numpy(x.detach().array)
-
-
-def masks_of(kinds: str, batched: bool, queries: int, keys: int) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(2)
-    shapes = {
-        "key_padding_mask": (N, keys) if batched else (keys,),
-        "attn_mask": ((N * H if batched else H), queries, keys) if kinds.endswith("3") else (queries, keys),
-    }
-    found = {}
-    for (name, shape), kind in zip(shapes.items(), kinds, strict=False):
-        if kind in "f3":
-            found[name] = rng.standard_normal(shape)
-        elif kind == "b":
-            found[name] = rng.random(shape) > 0.6
-            found[name][..., 0] = False  # each query sees a key
-    return found
 
 
 def pair(torch: Any, options: dict[str, Any], dropout: float = 0.0) -> tuple[Any, Any]:
@@ -63,50 +44,6 @@ def pair(torch: Any, options: dict[str, Any], dropout: float = 0.0) -> tuple[Any
     ours = nn.MultiheadAttention(E, H, dropout, dtype="float64", **options)
     ours.load_state_dict({name: value.numpy() for name, value in theirs.state_dict().items()})
     return theirs, ours
-
-
-@pytest.mark.filterwarnings("ignore:Support for mismatched")
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
-@pytest.mark.parametrize("inputs", ["self", "memory", "three"])
-@pytest.mark.parametrize("need_weights", [True, False])
-@pytest.mark.parametrize("batched", [True, False])
-def test_it_agrees_with_pytorch(
-    options: dict[str, Any], inputs: str, need_weights: bool, batched: bool
-) -> None:
-    torch = pytest.importorskip("torch")
-    kdim, vdim = options.get("kdim", E), options.get("vdim", E)
-    if (inputs == "self" and kdim != E) or (inputs == "memory" and kdim != vdim):
-        pytest.skip("the sizes differ")
-    keys = L if inputs == "self" else S
-    for kinds in MASKS if options in ({}, OPTIONS["learned key and zeros"]) else ["", "bb", "f3"]:
-        theirs, ours = pair(torch, options)
-        rng = np.random.default_rng(1)
-        arrays = []
-        for n, size in ((L, E), (keys, kdim), (keys, vdim))[: {"self": 1, "memory": 2, "three": 3}[inputs]]:
-            lead = (n,) if not batched else (N, n) if options.get("batch_first") else (n, N)
-            arrays.append(rng.standard_normal((*lead, size)))
-        masks = masks_of(kinds, batched, L, keys)
-        results = []
-        for module, tensor in ((theirs, torch.tensor), (ours, minillm.tensor)):
-            leaves = [tensor(a, requires_grad=True) for a in arrays]
-            q, k, v = (*leaves, *[leaves[-1]] * (3 - len(leaves)))
-            y, weights = module(
-                q, k, v, need_weights=need_weights, average_attn_weights=kinds != "bf",
-                **{name: tensor(mask) for name, mask in masks.items()},
-            )  # fmt: skip
-            total = (y * tensor(rng_of(y.shape))).sum()
-            if need_weights:
-                total = total + (weights * weights).sum()
-            total.backward()
-            parameters = dict(module.named_parameters())
-            results.append((list(parameters), [y, weights], [x.grad for x in (*leaves, *parameters.values())]))
-        (their_names, their_outputs, their_grads), (names, outputs, grads) = results
-        assert names == their_names
-        assert (outputs[1] is None) == (not need_weights)
-        for a, b in zip([*outputs, *grads], [*their_outputs, *their_grads], strict=True):
-            if a is not None:
-                assert a.shape == tuple(b.shape), kinds
-                np.testing.assert_allclose(values(a), b.detach().numpy(), 1e-9, 1e-10, err_msg=kinds)
 
 
 def rng_of(shape: Any) -> np.ndarray:
@@ -144,23 +81,6 @@ def test_names_shapes_and_start_are_pytorchs(options: dict[str, Any]) -> None:
         expected = theirs.get_parameter(name).detach()
         assert bool((values(parameter) == 0).all()) == bool((expected == 0).all()), name
         np.testing.assert_allclose(values(parameter).std(), expected.numpy().std(), rtol=0.3)
-
-
-@pytest.mark.parametrize("inputs", ["self", "memory", "three"])
-@pytest.mark.parametrize("need_weights", [True, False])
-def test_derivatives(device: str, inputs: str, need_weights: bool) -> None:
-    module = nn.MultiheadAttention(4, 2, add_bias_kv=True, dtype="float64")
-    x, memory, v = (minillm.randn(n, 2, 4, dtype="float64", requires_grad=True) for n in (3, 5, 5))
-    leaves = {"self": (x,), "memory": (x, memory), "three": (x, memory, v)}[inputs]
-    mask = minillm.randn(3, 3 if inputs == "self" else 5, dtype="float64", requires_grad=True)
-
-    def function(mask: Any, *leaves: Any) -> Any:
-        q, k, v = (*leaves, *[leaves[-1]] * (3 - len(leaves)))
-        outputs = module(q, k, v, attn_mask=mask, need_weights=need_weights)
-        return outputs if need_weights else outputs[0]
-
-    assert gradcheck(function, (mask, *leaves), fast_mode=True)
-    assert gradgradcheck(function, (mask, *leaves), fast_mode=True)
 
 
 def test_weights_and_no_weights_give_the_same(device: str) -> None:
@@ -206,26 +126,6 @@ def test_dropout_while_training_alone(need_weights: bool) -> None:
     assert np.abs(values(z) - values(y)).max() > 1e-3
     np.testing.assert_array_equal(values(module(x, x, x, need_weights=need_weights)[0]), values(z))
     assert weights is None or weights.shape == (N, L, L)
-
-
-def test_static_keys_and_values() -> None:
-    torch = pytest.importorskip("torch")
-    theirs, ours = pair(torch, {})
-    x, k, v = rng_of((L, N, E)), rng_of((N * H, S, E // H)), rng_of((N * H, S, E // H)) * 2
-    results = []
-    for module, functions, tensor in (
-        (theirs, torch.nn.functional, torch.tensor),
-        (ours, F, minillm.tensor),
-    ):
-        q = tensor(x)
-        results.append(
-            functions.multi_head_attention_forward(
-                q, q, q, E, H, module.in_proj_weight, module.in_proj_bias, None, None, False, 0.0,
-                module.out_proj.weight, module.out_proj.bias, static_k=tensor(k), static_v=tensor(v),
-            )
-        )  # fmt: skip
-    for a, b in zip(results[1], results[0], strict=True):
-        np.testing.assert_allclose(values(a), b.detach().numpy(), rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("batch_first", [False, True])

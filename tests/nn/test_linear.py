@@ -24,17 +24,6 @@ def test_parameters_and_their_start(device):
         assert p.requires_grad
 
 
-def test_forward_is_that_of_torch():
-    torch = pytest.importorskip("torch")
-    theirs = torch.nn.Linear(4, 3)
-    ours = nn.Linear(4, 3)
-    ours.load_state_dict({name: value.numpy() for name, value in theirs.state_dict().items()})
-    x = np.random.default_rng(0).standard_normal((2, 5, 4)).astype("float32")
-    np.testing.assert_allclose(
-        ours(minillm.tensor(x)).detach().numpy(), theirs(torch.tensor(x)).detach().numpy(), rtol=1e-5, atol=1e-6
-    )
-
-
 def test_options():
     layer = nn.Linear(4, 3, bias=False, device="strict", dtype="float64")
     assert layer.bias is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -23,9 +22,6 @@ KINDS = {
     "LSTM": ("LSTM", {}),
     "LSTM proj": ("LSTM", {"proj_size": 2}),
 }
-FORMS = ["batch", "batch_first", "no batch", "packed", "packed batch_first", "packed sorted"]
-
-
 def modules(torch, kind: str, **options):
     """The same network in both libraries, in float64; the weights go over by state_dict."""
     name, more = KINDS[kind]
@@ -51,47 +47,6 @@ def run(library, rnn_utils, module, form: str, x, hx):
         assert got.tolist() == lengths
         sizes = packed.batch_sizes.tolist()
     return [y, *(last if isinstance(last, tuple) else [last])], sizes
-
-
-def as_pair(states):
-    return None if states is None else tuple(states) if len(states) == 2 else states[0]
-
-
-@pytest.mark.parametrize("with_state", [False, True])
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("kind", KINDS)
-def test_agrees_with_pytorch(kind, form, with_state):
-    torch = pytest.importorskip("torch")
-    options = itertools.product([1, 2], [False, True], [False, True])
-    for num_layers, bidirectional, bias in options:
-        first = "first" in form
-        theirs, ours = modules(
-            torch, kind, num_layers=num_layers, bidirectional=bidirectional, bias=bias, batch_first=first
-        )
-        rng = np.random.default_rng(num_layers)
-        batch = len(LENGTHS)
-        shape = (STEPS,) if form == "no batch" else (batch, STEPS) if first else (STEPS, batch)
-        arrays = [rng.standard_normal((*shape, INPUT))]
-        if with_state:
-            sizes = [getattr(ours, "proj_size", 0) or HIDDEN] + [HIDDEN] * kind.startswith("LSTM")
-            rows = (num_layers * (1 + bidirectional), *([] if form == "no batch" else [batch]))
-            arrays += [rng.standard_normal((*rows, n)) for n in sizes]
-
-        x_t, *h_t = (torch.tensor(a, requires_grad=True) for a in arrays)
-        x_m, *h_m = (minillm.tensor(a, requires_grad=True) for a in arrays)
-        ys_t, sizes_t = run(torch, torch.nn.utils.rnn, theirs, form, x_t, as_pair(h_t or None))
-        ys_m, sizes_m = run(minillm, nn.utils.rnn, ours, form, x_m, as_pair(h_m or None))
-        assert sizes_m == sizes_t
-        dys = [rng.standard_normal(y.shape) for y in ys_t]
-        torch.autograd.backward(ys_t, [torch.tensor(dy) for dy in dys])
-        minillm.autograd.backward(ys_m, [minillm.tensor(dy) for dy in dys])
-
-        for y_m, y_t in zip(ys_m, ys_t, strict=True):
-            np.testing.assert_allclose(y_m.detach().numpy(), y_t.detach().numpy(), rtol=1e-9, atol=1e-12)
-        pairs = [(x_m, x_t), *zip(h_m, h_t, strict=True)]
-        pairs += [(p, theirs.get_parameter(name)) for name, p in ours.named_parameters()]
-        for m, t in pairs:
-            np.testing.assert_allclose(m.grad.numpy(), t.grad.numpy(), rtol=1e-8, atol=1e-11)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -182,22 +137,6 @@ def test_an_empty_batch_gives_empty_results(kind):
     y.sum().backward()
     assert x.grad.shape == x.shape
     assert not module.weight_hh_l0.grad.numpy().any()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_second_derivative_agrees_with_pytorch(kind):
-    """The gradient of a penalty on the gradient, of two layers and directions on a packed batch."""
-    torch = pytest.importorskip("torch")
-    theirs, ours = modules(torch, kind, num_layers=2, bidirectional=True)
-    x = np.random.default_rng(0).standard_normal((STEPS, len(LENGTHS), INPUT))
-    for library, rnn_utils, module in ((torch, torch.nn.utils.rnn, theirs), (minillm, nn.utils.rnn, ours)):
-        x_here = library.tensor(x, requires_grad=True)
-        y = run(library, rnn_utils, module, "packed", x_here, None)[0][0]
-        (dx,) = library.autograd.grad((y * y).sum(), x_here, create_graph=True)
-        (dx * dx).sum().backward()
-    for name, p in ours.named_parameters():
-        expected = theirs.get_parameter(name).grad.numpy()
-        np.testing.assert_allclose(p.grad.numpy(), expected, rtol=1e-7, atol=1e-11, err_msg=name)
 
 
 def test_dropout_acts_between_layers_while_training():

@@ -17,34 +17,6 @@ CELLS = {
 }
 
 
-@pytest.mark.parametrize("with_state", [False, True])
-@pytest.mark.parametrize("batch", [(), (2,)])
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("kind", CELLS)
-def test_agrees_with_pytorch(kind, bias, batch, with_state):
-    torch = pytest.importorskip("torch")
-    name, more = CELLS[kind]
-    theirs = getattr(torch.nn, name)(3, 4, bias, **more, dtype=torch.float64)
-    ours = getattr(nn, name)(3, 4, bias, **more, dtype="float64")
-    ours.load_state_dict({key: value.numpy() for key, value in theirs.state_dict().items()})
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    assert repr(ours).partition("  #")[0] == repr(theirs)
-
-    rng = np.random.default_rng(0)
-    states = 1 + (name == "LSTMCell")
-    arrays = [rng.standard_normal((*batch, n)) for n in [3] + [4] * (states * with_state)]
-    results = []
-    for library, cell in ((torch, theirs), (minillm, ours)):
-        x, *h = (library.tensor(a, requires_grad=True) for a in arrays)
-        ys = cell(x, tuple(h) if states == 2 else h[0]) if with_state else cell(x)
-        ys = ys if isinstance(ys, tuple) else (ys,)
-        sum((k + 1) * (y * y).sum() for k, y in enumerate(ys)).backward()
-        parameters = [p for _, p in sorted(cell.named_parameters())]
-        results.append([*(y.detach() for y in ys), x.grad, *(s.grad for s in h), *(p.grad for p in parameters)])
-    for a, b in zip(*results, strict=True):
-        np.testing.assert_allclose(b.numpy(), a.numpy(), rtol=1e-9, atol=1e-12)
-
-
 @pytest.mark.parametrize("kind", CELLS)
 def test_a_loop_over_cells_is_the_module(device, kind):
     name, more = CELLS[kind]

@@ -15,17 +15,7 @@ from minillm.nn import functional as F
 
 E, H, N, S, T = 8, 2, 3, 6, 5
 LAYER: dict[str, Any] = {"d_model": E, "nhead": H, "dim_feedforward": 12, "dropout": 0.0}
-OPTIONS: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "batch first": {"batch_first": True},
-    "norm first": {"norm_first": True, "batch_first": True},
-    "no bias": {"bias": False},
-    "gelu": {"activation": "gelu", "layer_norm_eps": 1e-2},
-}
 PADDING = np.arange(S) >= np.array([[S], [3], [4]])
-EVERY = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
-
-
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     minillm.manual_seed(0)
@@ -38,118 +28,6 @@ def values(x: Any) -> np.ndarray:
 def causal(n: int, kind: str) -> np.ndarray:
     later = np.triu(np.ones((n, n), bool), 1)
     return later if kind == "bool" else np.where(later, -np.inf, 0.0)
-
-
-def sequence(length: int, options: dict[str, Any], batched: bool, seed: int) -> np.ndarray:
-    shape = (length,) if not batched else (N, length) if options.get("batch_first") else (length, N)
-    return np.random.default_rng(seed).standard_normal((*shape, E))
-
-
-def pair(make: Any) -> tuple[Any, Any]:
-    """A module of PyTorch and ours, with the same weights, made by ``make(nn, dtype=...)``."""
-    torch = pytest.importorskip("torch")
-    torch.manual_seed(0)
-    theirs = make(torch.nn, dtype=torch.float64)
-    for parameter in theirs.parameters():
-        torch.nn.init.normal_(parameter, std=0.5)
-    ours = make(nn, dtype="float64")
-    state = theirs.state_dict()
-    assert list(ours.state_dict()) == list(state)
-    ours.load_state_dict({name: value.numpy() for name, value in state.items()})
-    return theirs, ours
-
-
-def compare(theirs: Any, ours: Any, inputs: list[np.ndarray], masks: dict[str, Any]) -> None:
-    """Compare outputs and all gradients."""
-    import torch
-
-    results = []
-    for module, tensor in ((theirs, torch.tensor), (ours, minillm.tensor)):
-        leaves = [tensor(x, requires_grad=True) for x in inputs]
-        options = {k: tensor(m) if isinstance(m, np.ndarray) else m for k, m in masks.items()}
-        y = module(*leaves, **options)
-        (y * tensor(np.random.default_rng(5).standard_normal(tuple(y.shape)))).sum().backward()
-        results.append([y, *(x.grad for x in leaves), *(p.grad for p in module.parameters())])
-    for a, b in zip(results[1], results[0], strict=True):
-        np.testing.assert_allclose(values(a), b.detach().numpy(), rtol=1e-8, atol=1e-9)
-
-
-@EVERY
-@pytest.mark.parametrize("batched", [True, False])
-def test_encoder_layer(options: dict[str, Any], batched: bool) -> None:
-    theirs, ours = pair(lambda nn, **kind: nn.TransformerEncoderLayer(**LAYER, **options, **kind))
-    x = sequence(S, options, batched, 1)
-    padding = PADDING if batched else PADDING[1]
-    for masks in (
-        {},
-        {"src_mask": causal(S, "float")},
-        {"src_mask": causal(S, "bool"), "is_causal": True},
-        {"src_key_padding_mask": padding},
-        {"src_key_padding_mask": padding, "src_mask": causal(S, "bool"), "is_causal": True},
-    ):
-        compare(theirs, ours, [x], masks)
-
-
-@EVERY
-@pytest.mark.parametrize("batched", [True, False])
-def test_decoder_layer(options: dict[str, Any], batched: bool) -> None:
-    theirs, ours = pair(lambda nn, **kind: nn.TransformerDecoderLayer(**LAYER, **options, **kind))
-    inputs = [sequence(T, options, batched, 1), sequence(S, options, batched, 2)]
-    padding = PADDING if batched else PADDING[1]
-    for masks in (
-        {},
-        {"tgt_mask": causal(T, "float"), "memory_mask": np.random.default_rng(0).standard_normal((T, S))},
-        {"tgt_mask": causal(T, "bool"), "tgt_is_causal": True, "memory_key_padding_mask": padding},
-        {"tgt_key_padding_mask": padding[..., :T], "tgt_mask": causal(T, "bool")},
-    ):
-        compare(theirs, ours, inputs, masks)
-
-
-@EVERY
-@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
-def test_stacks(options: dict[str, Any]) -> None:
-    def encoder(nn: Any, **kind: Any) -> Any:
-        layer = nn.TransformerEncoderLayer(**LAYER, **options, **kind)
-        return nn.TransformerEncoder(layer, 2, nn.LayerNorm(E, **kind))
-
-    def decoder(nn: Any, **kind: Any) -> Any:
-        return nn.TransformerDecoder(nn.TransformerDecoderLayer(**LAYER, **options, **kind), 2)
-
-    src, tgt = sequence(S, options, True, 1), sequence(T, options, True, 2)
-    theirs, ours = pair(encoder)
-    for masks in (
-        {},
-        {"mask": causal(S, "float")},
-        {"mask": causal(S, "bool"), "src_key_padding_mask": PADDING},
-        {"mask": np.random.default_rng(0).standard_normal((S, S))},
-        {"mask": np.random.default_rng(0).standard_normal((N * H, S, S))},
-    ):
-        compare(theirs, ours, [src], masks)
-    theirs, ours = pair(decoder)
-    for masks in ({}, {"tgt_mask": causal(T, "float")}, {"memory_key_padding_mask": PADDING}):
-        compare(theirs, ours, [tgt, src], masks)
-
-
-@EVERY
-@pytest.mark.parametrize("batched", [True, False])
-@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
-def test_transformer(options: dict[str, Any], batched: bool) -> None:
-    def make(nn: Any, **kind: Any) -> Any:
-        return nn.Transformer(**LAYER, num_encoder_layers=2, num_decoder_layers=2, **options, **kind)
-
-    theirs, ours = pair(make)
-    inputs = [sequence(S, options, batched, 1), sequence(T, options, batched, 2)]
-    padding = PADDING if batched else PADDING[1]
-    for masks in (
-        {"tgt_mask": causal(T, "float")},
-        {
-            "tgt_mask": causal(T, "bool"),
-            "src_key_padding_mask": padding,
-            "memory_key_padding_mask": padding,
-            "tgt_is_causal": True,
-        },
-    ):
-        compare(theirs, ours, inputs, masks)
 
 
 def test_layers_start_alike_in_a_stack_and_apart_in_a_transformer() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -12,66 +11,15 @@ import minillm
 from minillm import optim
 from minillm.kernels.cpu import optimizers as kernels
 from minillm.optim import elementwise
+from minillm.testing.cases.optimizers import OPTIMIZERS
 
 SHAPES: list[tuple[int, ...]] = [(3, 4), (4,), (), (0, 2), (30, 20), (601,)]
 
 
-def combinations(**options: list[Any]) -> list[dict[str, Any]]:
-    return [dict(zip(options, values, strict=True)) for values in itertools.product(*options.values())]
-
-
+# The options of the table of cases, here on large parameters as well, which are walked in tiles.
+NAMES = ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam", "RAdam"]
 CASES: list[tuple[str, dict[str, Any]]] = [
-    *(
-        ("SGD", {"lr": 0.1, **o})
-        for o in combinations(
-            momentum=[0, 0.9],
-            dampening=[0, 0.3],
-            weight_decay=[0, 0.1],
-            nesterov=[False, True],
-            maximize=[False, True],
-        )
-        if not o["nesterov"] or (o["momentum"] and not o["dampening"])
-    ),
-    *(
-        ("Adam", {"lr": 0.05, **o})
-        for o in combinations(
-            weight_decay=[0, 0.1],
-            amsgrad=[False, True],
-            maximize=[False, True],
-            decoupled_weight_decay=[False, True],
-        )
-    ),
-    *(
-        ("AdamW", {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-3, **o})
-        for o in combinations(weight_decay=[0, 0.1], amsgrad=[False, True], maximize=[False, True])
-    ),
-    *(
-        ("RMSprop", {"lr": 0.05, **o})
-        for o in combinations(
-            weight_decay=[0, 0.1], momentum=[0, 0.9], centered=[False, True], maximize=[False, True]
-        )
-    ),
-    *(
-        ("Adagrad", {"lr": 0.1, **o})
-        for o in combinations(
-            lr_decay=[0, 0.1],
-            weight_decay=[0, 0.1],
-            initial_accumulator_value=[0, 0.5],
-            maximize=[False, True],
-        )
-    ),
-    *(
-        ("NAdam", {"lr": 0.05, "momentum_decay": 0.1, **o})
-        for o in combinations(
-            weight_decay=[0, 0.1], decoupled_weight_decay=[False, True], maximize=[False, True]
-        )
-    ),
-    *(
-        ("RAdam", {"lr": 0.05, "betas": (0.9, 0.99), **o})
-        for o in combinations(
-            weight_decay=[0, 0.1], decoupled_weight_decay=[False, True], maximize=[False, True]
-        )
-    ),
+    (name, steps.options) for name in NAMES for steps in OPTIMIZERS[f"optim.{name}"] if not steps.groups
 ]
 
 

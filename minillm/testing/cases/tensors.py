@@ -81,7 +81,7 @@ TENSORS: dict[str, list[X]] = {
     "is_leaf": [M(R(3)), M(I(3))],
     "requires_grad": [M(R(3)), M(R(3, grad=False))], "data": [M(R(3))], "detach": [M(R(3)), M(I(2))], "grad": [M(R(3))],
     "grad_fn": [M(R(3))], "item": [M(R()), M(I(1)), M(B())], "tolist": [M(R(2, 2)), M(I(3)), M(R()), M(R(0))],
-    "numpy": [M(R(3, grad=False)), M(R(3), force=True)],
+    "numpy": [M(R(3), force=True), M(I(2), force=True)],
     "view_as": [M(R(3, 4), R(4, 3))], "reshape_as": [M(R(3, 4), R(2, 6))], "expand_as": [M(R(3, 1), R(3, 4))],
     "type_as": [M(R(3), R(1)), M(I(3), R(1)), M(R(3, grad=False), I(1))], "swapaxes": [M(R(2, 3, 4), 0, -1)],
     "float": moved("float"), "double": moved("double"), "half": moved("half"), "long": moved("long"),
