@@ -8,7 +8,7 @@ where this overhead is nearly all there is.
 
 Nanoseconds depend on the machine, and on what else it does. So NumPy's own ``a + b`` is measured in each round, too,
 and ``--save`` writes the times over that. ``--check`` measures again, compares with such a file, and ends with an
-error where an operation has become slower by more than ``--tolerance``.
+error where an operation has become slower by more than ``--tolerance``, three times in a row.
 """
 
 from __future__ import annotations
@@ -109,17 +109,22 @@ def backward_alone(library: Any, run: Action, leaves: list[Any]) -> tuple[Action
     return build, walk
 
 
-def measure(libraries: dict[str, Any], rounds: int) -> dict[str, dict[str, float]]:
-    """Return nanoseconds a call: for each line of the table those of NumPy's sum and of each library."""
+def measure(libraries: dict[str, Any], rounds: int, only: set[str] | None = None) -> dict[str, dict[str, float]]:
+    """Return, for each line of the table, nanoseconds a call, and minillm's ratios: the median of all rounds."""
     import numpy as np
 
     array = np.ones(3, "float32")
     table: dict[str, dict[str, float]] = {}
 
     def add(label: str, runs: dict[str, Action], prepare: dict[str, Action] | None = None) -> None:
+        if only is not None and label not in only:
+            return
         runs = {REFERENCE: repeated(lambda: array + array), **runs}
-        seconds = in_turn(runs, rounds, prepare=prepare).seconds
-        table[label] = {name: min(times) / REPEATS * 1e9 for name, times in seconds.items()}
+        times = in_turn(runs, rounds, prepare=prepare)
+        table[label] = {name: min(seconds) / REPEATS * 1e9 for name, seconds in times.seconds.items()}
+        for base in (REFERENCE, "torch"):
+            if base in runs:
+                table[label][f"over {base}"] = times.ratio("minillm", base)
 
     runs = {name: operations(library) for name, library in libraries.items()}
     for operation in runs["minillm"][0]:
@@ -135,18 +140,18 @@ def measure(libraries: dict[str, Any], rounds: int) -> dict[str, dict[str, float
     return table
 
 
-def ratios(table: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Return minillm's times over those of NumPy's sum in the same rounds."""
-    return {label: round(times["minillm"] / times[REFERENCE], 2) for label, times in table.items()}
+def ratios(table: dict[str, dict[str, float]], base: str) -> dict[str, float]:
+    """Return minillm's times over those of another in the same rounds."""
+    return {label: round(line[f"over {base}"], 2) for label, line in table.items() if f"over {base}" in line}
 
 
-def slower(found: dict[str, float], saved: dict[str, float], tolerance: float) -> list[str]:
-    """Return a line for each operation that is slower than saved by more than a factor of ``tolerance``."""
-    return [
-        f"{label}: {ratio:.1f} times NumPy's a + b; {saved[label]:.1f} in the file"
+def slower(found: dict[str, float], saved: dict[str, float], tolerance: float) -> dict[str, str]:
+    """Return an account of each operation that is slower than saved by more than a factor of ``tolerance``."""
+    return {
+        label: f"{label}: {ratio:.1f} times NumPy's a + b; {saved[label]:.1f} in the file"
         for label, ratio in found.items()
         if label in saved and ratio > tolerance * saved[label]
-    ]
+    }
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -174,20 +179,24 @@ def main(arguments: list[str] | None = None) -> None:
         libraries["torch"] = torch
         versions["torch"] = torch.__version__
     table = measure(libraries, options.rounds)
-    print("Nanoseconds, the best of all rounds; times that of NumPy's a + b; and PyTorch's\n")
+    print("Nanoseconds, the best of all rounds; how often NumPy's a + b, and PyTorch's time: medians of all rounds\n")
     print(f"{'':32}{'minillm':>9}{'/ numpy':>9}" + (f"{'torch':>9}{'/ torch':>9}" if "torch" in libraries else ""))
-    found = ratios(table)
+    found, to_torch = ratios(table, REFERENCE), ratios(table, "torch")
     for label, times in table.items():
-        theirs = f"{times['torch']:9.0f}{times['minillm'] / times['torch']:9.2f}" if "torch" in times else ""
+        theirs = f"{times['torch']:9.0f}{to_torch[label]:9.2f}" if "torch" in times else ""
         print(f"{label:32}{times['minillm']:9.0f}{found[label]:9.1f}{theirs}")
     if options.save:
-        to_torch = {label: round(t["minillm"] / t["torch"], 3) for label, t in table.items() if "torch" in t}
         content = {"date": time.strftime("%Y-%m-%d"), "versions": versions, "over_numpy": found, "over_torch": to_torch}
         options.save.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     if options.check:
-        lines = slower(found, json.loads(options.check.read_text(encoding="utf-8"))["over_numpy"], options.tolerance)
-        if lines:
-            sys.exit(f"\nSlower than in {options.check}:\n" + "\n".join(lines))
+        saved = json.loads(options.check.read_text(encoding="utf-8"))["over_numpy"]
+        slow = slower(found, saved, options.tolerance)
+        for _ in range(2):  # another program may have been in the way: only what is slow each time counts
+            if slow:
+                again = measure(libraries, options.rounds, set(slow))
+                slow = slower(ratios(again, REFERENCE), saved, options.tolerance)
+        if slow:
+            sys.exit(f"\nSlower than in {options.check}:\n" + "\n".join(slow.values()))
         print(f"\nNothing is slower than in {options.check} by more than a factor of {options.tolerance}.")
 
 
