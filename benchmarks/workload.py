@@ -185,7 +185,9 @@ def largest_difference(ours: Arrays, theirs: Arrays) -> tuple[float, str]:
         if ours[name].shape != grad.shape:
             raise Disagreement(f"{name}: gradients of shapes {ours[name].shape} and {grad.shape}")
         difference = float(np.abs(ours[name] - grad).max()) / max(float(np.abs(grad).max()), small, 1e-30)
-        if not difference <= worst:  # also NaN
+        if np.isnan(difference):
+            return float("inf"), name
+        if difference > worst:
             worst, where = difference, name
     return worst, where
 

@@ -62,7 +62,8 @@ class WholeRun(Workload):
         if name.startswith("torch"):
             fused = ["--fused"] if name == "torch, fused" else []
             return [sys.executable, "-m", "benchmarks.torch_char", *shared, *fused]
-        return [sys.executable, "-m", "minillm", "train", "--preset", "shakespeare-char", "--quiet", *shared]
+        preset = ["--preset", "shakespeare-char", "--warmup", "100", "--quiet"]
+        return [sys.executable, "-m", "minillm", "train", *preset, *shared]
 
     def build(self, name: str, weights: Arrays | None = None) -> Contestant:
         def run() -> float:
