@@ -45,6 +45,7 @@ from minillm.data.sampler import (
     RandomSampler,
     Sampler,
     SequentialSampler,
+    SubsetRandomSampler,
     WeightedRandomSampler,
 )
 from minillm.data.skip_gram import train_word_vectors
@@ -73,6 +74,7 @@ __all__ = [
     "Sampler",
     "SequentialSampler",
     "Subset",
+    "SubsetRandomSampler",
     "TensorDataset",
     "TokenBatches",
     "TokenFile",

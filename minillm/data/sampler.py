@@ -122,6 +122,31 @@ class RandomSampler(_EpochSampler[int]):
         return self.num_samples
 
 
+class SubsetRandomSampler(_EpochSampler[int]):
+    """Some example numbers, once each, in random order.
+
+    Args:
+        indices: the numbers.
+        generator: where the order comes from; None is the default generator.
+
+    Example:
+        >>> sampler = SubsetRandomSampler([3, 5, 7], generator=Generator(0))
+        >>> sorted(sampler), len(sampler)
+        ([3, 5, 7], 3)
+    """
+
+    def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
+        super().__init__(generator, "subset random sampler")
+        self.indices = indices
+
+    def __iter__(self) -> Iterator[int]:
+        order = self._draws().permutation(len(self.indices), device="cpu").tolist()
+        return (self.indices[place] for place in order)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
 class WeightedRandomSampler(_EpochSampler[int]):
     """Example numbers drawn with given probabilities, for classes of very different size.
 

@@ -12,6 +12,7 @@ from minillm.data.sampler import (
     RandomSampler,
     Sampler,
     SequentialSampler,
+    SubsetRandomSampler,
     WeightedRandomSampler,
 )
 
@@ -140,3 +141,12 @@ def test_batch_sizes_must_be_positive_integers(batch_size):
 def test_a_sampler_without_an_order_says_so():
     with pytest.raises(NotImplementedError, match="must define __iter__"):
         iter(Sampler())
+
+
+def test_some_examples_in_random_order():
+    sampler = SubsetRandomSampler([4, 9, 2, 7], generator=Generator(0))
+    first, second = list(sampler), list(sampler)
+    assert sorted(first) == sorted(second) == [2, 4, 7, 9]
+    assert any(list(sampler) != first for _ in range(5))
+    assert list(SubsetRandomSampler([4, 9, 2, 7], generator=Generator(0))) == first
+    assert list(SubsetRandomSampler([])) == []
