@@ -34,7 +34,7 @@ def compared(case: Case, dtype: str, arrays: list, order: int) -> Comparison:
     import torch
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch warns of even kernels, of means of KL divergences, of masks of two kinds
+        warnings.simplefilter("ignore")  # PyTorch warns of even kernels and of masks of two kinds
         ours, theirs = (case.prepare(library, arrays, dtype) for library in (minillm, torch))
         return compare_prepared(f"{case} in {dtype}", ours, theirs, order)
 

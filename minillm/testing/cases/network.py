@@ -128,3 +128,5 @@ def put_parameters(module: Any, names: Sequence[str], values: Sequence[Any]) -> 
         owner = module.get_submodule(owner_name)
         if owner._parameters[last] is not value:
             owner._parameters[last] = value
+            if last in vars(owner):  # where ours are read from
+                vars(owner)[last] = value
