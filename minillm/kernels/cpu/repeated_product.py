@@ -4,7 +4,7 @@ A few rows are too little work for BLAS to hide how it reads the matrix. Two for
 0.3.31, AVX-512, one thread; with two the picture is the same), each with adding y to other rows:
 
     y = x W,  W in order      the faster one while W is small, up to 1 MB, or wide: with 512 x 2048, 16 and 32
-                              rows take 0.97 and 0.94 of the time of the second form;
+                              rows take 0.98 and 0.95 of the time of the second form;
     y^T = W^T x^T             for a large W that is narrow: with 2048 x 512, 16 and 32 rows take 0.79 and 0.78
                               of the time of the first form; from 128 rows on it does not pay.
 """
