@@ -41,9 +41,9 @@ from minillm.backend.dtype import (
     to_dtype,
     uint8,
 )
+from minillm.backend.generator import Generator
 from minillm.backend.memory import keep_freed_memory
 from minillm.backend.random import (
-    Generator,
     default_generator,
     fork_rng,
     generator_of_thread,

@@ -67,7 +67,8 @@ def test_attention_is_shown_and_leaves_padding_out():
     assert weights.shape == (3, 1, 4, 6)
     np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-6)
     assert (weights[1, :, :, 3:] == 0).all()
-    np.testing.assert_allclose(output.logits.detach().numpy(), model(source, mask, labels=target).logits.detach().numpy(), atol=1e-6)
+    plain = model(source, mask, labels=target).logits.detach().numpy()
+    np.testing.assert_allclose(output.logits.detach().numpy(), plain, atol=1e-6)
 
 
 @pytest.mark.parametrize("num_beams", [1, 3])
