@@ -75,6 +75,9 @@ class LayerNorm(_Norm):
         if self.bias is not None:
             init.zeros_(self.bias)
 
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, bias={self.bias is not None}"
+
     def forward(self, input: Tensor) -> Tensor:
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
@@ -120,6 +123,7 @@ class BatchNorm1d(Module):
         track_running_stats: keep running values; without them the batch's own are always used.
         device: of parameters and running values.
         dtype: of parameters and running values.
+        bias: learn the shift, too, where a scale is learned.
 
     Shape:
         (N, C) or (N, C, L) -> the same.
@@ -138,14 +142,15 @@ class BatchNorm1d(Module):
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
-        track_running_stats: bool = True, device: Any = None, dtype: Any = None,
+        track_running_stats: bool = True, device: Any = None, dtype: Any = None, *,
+        bias: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         kind = {"device": device, "dtype": dtype}
         self.register_parameter("weight", Parameter(ones(num_features, **kind)) if affine else None)
-        self.register_parameter("bias", Parameter(zeros(num_features, **kind)) if affine else None)
+        self.register_parameter("bias", Parameter(zeros(num_features, **kind)) if affine and bias else None)
         stats = zeros(num_features, **kind), ones(num_features, **kind), tensor(0, device=device)
         for name, value in zip(("running_mean", "running_var", "num_batches_tracked"), stats, strict=True):
             self.register_buffer(name, value if track_running_stats else None)
@@ -161,8 +166,9 @@ class BatchNorm1d(Module):
     def reset_parameters(self) -> None:
         """Forget all batches, set the scale to ones and the shift to zeros."""
         self.reset_running_stats()
-        if self.weight is not None and self.bias is not None:
+        if self.weight is not None:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -181,5 +187,5 @@ class BatchNorm1d(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )

@@ -591,7 +591,7 @@ def test_the_representation_counts_parameters_and_groups_equals():
         "Net(\n"
         "  (blocks): ModuleList(\n"
         "    (0-1): 2 x Block(\n"
-        "      (norm): LayerNorm((3,), eps=1e-05, elementwise_affine=True)  # 6 parameters\n"
+        "      (norm): LayerNorm((3,), eps=1e-05, elementwise_affine=True, bias=True)  # 6 parameters\n"
         "      (mlp): Sequential(\n"
         "        (0): Linear(in_features=3, out_features=5, bias=True)  # 20 parameters\n"
         "        (1): ReLU()\n"

@@ -9,6 +9,7 @@ from minillm.autograd.errors import OperationError
 
 def test_resetting(device):
     norms = [nn.LayerNorm(3), nn.RMSNorm(3), nn.BatchNorm1d(3)]
+    norms += [nn.LayerNorm(3, bias=False), nn.BatchNorm1d(3, bias=False)]
     for norm in norms:
         fresh = {n: v.tolist() for n, v in norm.state_dict().items()}
         norm(minillm.rand(5, 3) + 1)
@@ -24,8 +25,8 @@ def test_batch_norm_needs_a_batch():
 
 
 def test_representations():
-    assert repr(nn.LayerNorm(3)) == "LayerNorm((3,), eps=1e-05, elementwise_affine=True)  # 6 parameters"
+    assert repr(nn.LayerNorm(3)) == "LayerNorm((3,), eps=1e-05, elementwise_affine=True, bias=True)  # 6 parameters"
     assert repr(nn.RMSNorm((2, 3))) == "RMSNorm((2, 3), eps=None, elementwise_affine=True)  # 6 parameters"
     assert repr(nn.BatchNorm1d(3, affine=False)) == (
-        "BatchNorm1d(3, eps=1e-05, momentum=0.1, affine=False, track_running_stats=True)"
+        "BatchNorm1d(3, eps=1e-05, momentum=0.1, affine=False, bias=False, track_running_stats=True)"
     )

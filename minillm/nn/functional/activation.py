@@ -17,7 +17,7 @@ from minillm.autograd.function import Function
 from minillm.backend import Array, xp_of
 from minillm.kernels import kernels_of
 from minillm.ops import Tensor
-from minillm.ops.promotion import floating, quiet
+from minillm.ops.promotion import quiet, refuse
 
 # -- fused ------------------------------------------------------------------------------------------
 
@@ -33,7 +33,7 @@ class Gelu(Function):
     composite = gelu_composite
 
     def forward(self, x: Array) -> Array:
-        y, saved = kernels_of(x).gelu(floating(x), self.needs(0))
+        y, saved = kernels_of(x).gelu(x, self.needs(0))
         self.save_for_backward(saved)
         return y
 
@@ -53,7 +53,7 @@ class GeluTanh(Function):
     composite = gelu_tanh_composite
 
     def forward(self, x: Array) -> Array:
-        y, saved = kernels_of(x).gelu_tanh(floating(x), self.needs(0))
+        y, saved = kernels_of(x).gelu_tanh(x, self.needs(0))
         self.save_for_backward(saved)
         return y
 
@@ -73,7 +73,7 @@ class Silu(Function):
     composite = silu_composite
 
     def forward(self, x: Array) -> Array:
-        y, saved = kernels_of(x).silu(floating(x), self.needs(0))
+        y, saved = kernels_of(x).silu(x, self.needs(0))
         self.save_for_backward(saved)
         return y
 
@@ -90,7 +90,6 @@ class Softplus(Function):
 
     @quiet
     def forward(self, x: Array, beta: float, threshold: float) -> Array:
-        x = floating(x)
         self.beta, self.threshold = beta, threshold
         self.save_for_backward(x)
         xp = xp_of(x)
@@ -109,7 +108,6 @@ class LogSigmoid(Function):
 
     @quiet
     def forward(self, x: Array) -> Array:
-        x = floating(x)
         self.save_for_backward(x)
         xp = xp_of(x)
         return xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.abs(x)))
@@ -138,7 +136,6 @@ class Elu(Function):
     """y = x above zero, alpha (e^x - 1) below."""
 
     def forward(self, x: Array, alpha: float) -> Array:
-        x = floating(x)
         self.alpha = alpha
         self.save_for_backward(x)
         xp = xp_of(x)
@@ -171,12 +168,14 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
     Raises:
         OperationError: another ``approximate``.
+        OperationTypeError: an input of integers or booleans.
 
     Example:
         >>> import minillm
         >>> minillm.nn.functional.gelu(minillm.tensor([-1.0, 0.0, 1.0]))
         tensor([-0.1587,  0.0000,  0.8413])
     """
+    refuse("gelu", "biu", input)
     if approximate == "none":
         return Gelu.apply(input)
     if approximate == "tanh":
@@ -187,11 +186,15 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """Return input * sigmoid(input), also called swish.
 
+    Raises:
+        OperationTypeError: an input of integers or booleans.
+
     Example:
         >>> import minillm
         >>> minillm.nn.functional.silu(minillm.tensor([-1.0, 0.0, 1.0]))
         tensor([-0.2689,  0.0000,  0.7311])
     """
+    refuse("silu", "biu", input)
     result = Silu.apply(input)
     return input._become("silu_", result) if inplace else result
 
@@ -204,33 +207,45 @@ def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
         beta: how sharp the bend is.
         threshold: where beta * input is above it, the result is the input itself.
 
+    Raises:
+        OperationTypeError: an input of integers or booleans.
+
     Example:
         >>> import minillm
         >>> minillm.nn.functional.softplus(minillm.tensor([0.0, 30.0]))
         tensor([ 0.6931, 30.0000])
     """
+    refuse("softplus", "biu", input)
     return Softplus.apply(input, beta, threshold)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
     """Return log(sigmoid(input)), exact where sigmoid itself is 0.
 
+    Raises:
+        OperationTypeError: an input of integers or booleans.
+
     Example:
         >>> import minillm
         >>> minillm.nn.functional.logsigmoid(minillm.tensor([0.0, -200.0]))
         tensor([  -0.6931, -200.0000])
     """
+    refuse("logsigmoid", "biu", input)
     return LogSigmoid.apply(input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """Return the input above zero, negative_slope * input below.
 
+    Raises:
+        OperationTypeError: an input of integers or booleans.
+
     Example:
         >>> import minillm
         >>> minillm.nn.functional.leaky_relu(minillm.tensor([-1.0, 2.0]))
         tensor([-0.0100,  2.0000])
     """
+    refuse("leaky_relu", "biu", input)
     result = LeakyRelu.apply(input, negative_slope)
     return input._become("leaky_relu_", result) if inplace else result
 
@@ -238,11 +253,15 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """Return the input above zero, alpha * (exp(input) - 1) below.
 
+    Raises:
+        OperationTypeError: an input of integers or booleans.
+
     Example:
         >>> import minillm
         >>> minillm.nn.functional.elu(minillm.tensor([-1.0, 2.0]))
         tensor([-0.6321,  2.0000])
     """
+    refuse("elu", "biu", input)
     result = Elu.apply(input, alpha)
     return input._become("elu_", result) if inplace else result
 
@@ -252,12 +271,14 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
     Raises:
         OperationError: a size along ``dim`` that is odd.
+        OperationTypeError: an input of integers or booleans.
 
     Example:
         >>> import minillm
         >>> minillm.nn.functional.glu(minillm.tensor([3.0, 0.0]))
         tensor([1.5000])
     """
+    refuse("glu", "biu", input)
     if not input.ndim or input.shape[dim] % 2:
         raise OperationError(f"glu: got shape {input.shape}; it needs an even size along dim {dim}, to halve it")
     a, b = ops.chunk(input, 2, dim)

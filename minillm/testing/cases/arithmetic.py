@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minillm.testing.cases.case import X
-from minillm.testing.cases.drawing import B, D, I, P, R, V
+from minillm.testing.cases.drawing import B, D, I, P, R, Same, V
 
 INF, NAN = float("inf"), float("nan")
 
@@ -15,6 +15,7 @@ STEPS = [X(R(3, 4), order=1, check=False), X(R(), order=1, check=False), X(I(4))
 BINARY = [
     X(R(3, 4), R(3, 4)), X(R(3, 4), R(4)), X(R(2, 1, 4), R(3, 1)), X(R(3, 1), R()), X(R(), R()),
     X(R(0, 4), R(1, 4)), X(R(3), I(3, low=1)), X(I(3), R(3)), X(I(2, 3), I(3, low=1)),
+    X(R(2, 3), Same(0)), X(R(), Same(0)),
 ]  # fmt: skip
 NUMBERS = [X(R(3), 2.5), X(R(3), 2), X(I(3), 2.5), X(I(3), 3), X(B(3), 2), X(R(), True), X(R(0), 2.0)]
 COMPARISON = [
@@ -22,7 +23,7 @@ COMPARISON = [
     X(I(4, low=0, high=3), I(4, low=0, high=3)),
 ]  # fmt: skip
 LOGICAL = [X(B(4), B(4)), X(R(3, 1), I(4, low=0, high=2)), X(V(0.0, NAN, 1.0), V(1.0, 1.0, 0.0)),
-    X(B(0), B(0))]
+    X(B(0), B(0)), X(B(4), Same(0))]
 TESTS = [X(V(1.0, NAN, INF, -INF)), X(I(3)), X(B(3)), X(R(0)), X(R())]
 
 ARITHMETIC: dict[str, list[X]] = {
@@ -43,12 +44,12 @@ ARITHMETIC: dict[str, list[X]] = {
             (I(3, 4), I(4, low=1)), (I(9), -2), (7, V(2, -2, 3)), (I(4), V(-1, -2, 3, -4)), (I(3), 2.5),
             (V(1.0, -1.0, 0.0, NAN, INF), V(0.0, 0.0, 0.0, 1.0, 2.0, grad=False)))],
     ],
-    "true_divide": [X(R(3, 4), P(4)), X(I(3), 2), X(1, P(3))],
-    "floor_divide": [X(R(3, 4), R(4), order=0), X(I(5), 2), X(I(5), -2)],
+    "true_divide": [X(R(3, 4), P(4)), X(R(3), Same(0)), X(I(3), 2), X(1, P(3))],
+    "floor_divide": [X(R(3, 4), R(4), order=0), X(R(3), Same(0), order=0), X(I(5), 2), X(I(5), -2)],
     "remainder": [
         X(R(3, 4), R(4), check=False), X(R(3), 0.7, check=False), X(2.5, R(3), order=0),
         X(R(), R(2), check=False), X(I(9), 3), X(I(9), -3),
-        X(7, V(2, -2, 3)), X(I(3), 2.5), X(R(0), 1.0), X(V(1.0, NAN, INF), 2.0, order=0),
+        X(7, V(2, -2, 3)), X(I(3), 2.5), X(R(0), 1.0), X(V(1.0, NAN, INF), 2.0, order=0), X(R(3), Same(0), check=False),
         X(V(1.0, -1.0), 0.0, order=0),
     ],
     "pow": [
@@ -60,34 +61,35 @@ ARITHMETIC: dict[str, list[X]] = {
         X(V(0.0, 0.0), V(1.0, 2.0, grad=False), check=False),
         X(V(0.0), V(0.0, grad=False), order=1, check=False), X(V(0.0, 2.0), 3.0),
         X(V(0.0, 0.0), V(0.0, 1.5), order=1, check=False), X(0.0, V(0.0, 1.5), order=1, check=False),
-        X(1.0, R(3)), X(I(3, low=1), -1.0), X(V(-8.0, 0.0), V(0.5, -1.0), order=0),
+        X(1.0, R(3)), X(P(3), Same(0)), X(P(), Same(0)), X(I(3, low=1), -1.0), X(V(-8.0, 0.0), V(0.5, -1.0), order=0),
     ],
     "lerp": [
         X(R(3, 4), R(3, 4), 0.3), X(R(3, 4), R(4), R(3, 1)), X(R(3), R(3), 1.7), X(R(), R(), R()),
-        X(R(0), R(0), 0.5),
+        X(R(0), R(0), 0.5), X(R(3), Same(0), 0.3), X(R(3), R(3), Same(0)), X(R(3), R(3), Same(1)),
+        X(R(3), Same(0), Same(0)),
     ],
     # choices
     "where": [
         X(B(3, 4), R(3, 4), R(3, 4)), X(B(3, 1), R(4), R(1, 1)), X(B(3), R(3), 0.0), X(B(3), 1, R(3)),
-        X(B(3), 1, 0), X(B(3), 1.5, 0), X(B(), R(), R()), X(B(0), R(0), R(0)),
+        X(B(3), 1, 0), X(B(3), 1.5, 0), X(B(3), R(3), Same(1)), X(B(), R(), R()), X(B(0), R(0), R(0)),
         X(B(3), I(3), R(3)), X(B(3, 2), R(2), 5), X(B(4)), X(B(2, 3)), X(B()),
     ],
     "maximum": [
         X(D(3, 4), R(4)), X(R(3, 1), R(4)), X(R(), R(2)), X(I(4), I(4)), X(I(3), R(3)), X(R(0), R(0)),
-        X(V(1.0, NAN), V(NAN, 1.0), order=0), X(V(1.0, 2.0), V(1.0, 3.0), check=False),
+        X(V(1.0, NAN), V(NAN, 1.0), order=0), X(V(1.0, 2.0), V(1.0, 3.0), check=False), X(R(3), Same(0)),
     ],
     "minimum": [
         X(D(3, 4), R(4)), X(R(3, 1), R(4)), X(R(), R(2)), X(I(4), I(4)), X(I(3), R(3)), X(R(0), R(0)),
-        X(V(1.0, NAN), V(NAN, 1.0), order=0), X(V(1.0, 2.0), V(1.0, 3.0), check=False),
+        X(V(1.0, NAN), V(NAN, 1.0), order=0), X(V(1.0, 2.0), V(1.0, 3.0), check=False), X(R(3), Same(0)),
     ],
     "clamp": [
         X(D(3, 4), -1.0, 1.0), X(D(5), min=0.0), X(D(5), max=0.5), X(D(), -1, 1), X(R(0), 0, 1),
         X(D(5), 1.0, -1.0), X(I(5), -1, 2), X(I(5), -1.5, 2),
-        X(D(3, 4), R(4), None), X(D(3, 4), R(4), P(3, 1)), X(D(4), None, R(4)),
+        X(D(3, 4), R(4), None), X(D(3, 4), R(4), P(3, 1)), X(D(4), None, R(4)), X(D(4), Same(0), Same(0)),
         X(V(NAN, 1.0, INF), 0.0, 2.0, order=0), X(V(0.0, 1.0, 0.5), 0.0, 1.0, check=False),
     ],
-    "clamp_min": [X(D(5), 0.0), X(D(3, 4), R(4)), X(I(4), 1)],
-    "clamp_max": [X(D(5), 0.0), X(D(3, 4), R(4)), X(I(4), 1)],
+    "clamp_min": [X(D(5), 0.0), X(D(3, 4), R(4)), X(I(4), 1), X(D(4), Same(0))],
+    "clamp_max": [X(D(5), 0.0), X(D(3, 4), R(4)), X(I(4), 1), X(D(4), Same(0))],
     # one tensor
     "neg": POINTWISE, "abs": POINTWISE, "exp": POINTWISE, "expm1": POINTWISE,
     "square": [*POINTWISE, X(B(3))], "sin": POINTWISE, "cos": POINTWISE, "tanh": [*POINTWISE, X(B(3))],
@@ -110,10 +112,13 @@ COMPARISONS: dict[str, list[X]] = {
     "isclose": [
         X(V(1.0, 2.0, NAN, INF), V(1.0 + 1e-6, 2.1, NAN, INF)),
         X(V(1.0, NAN), V(1.0, NAN), equal_nan=True), X(V(1.0, 2.0), V(1.1, 2.5), rtol=0.2, atol=0.0),
-        X(R(3, 1), R(2)), X(I(3), I(3)),
+        X(R(3, 1), R(2)), X(I(3), I(3)), X(V(1.0, NAN), Same(0)),
     ],
     "allclose": [
-        X(R(3), R(3)), X(V(1.0, NAN), V(1.0, NAN), equal_nan=True), X(V(1.0, 2.0), V(1.01, 2.0), atol=0.1),
+        X(R(3), R(3)), X(R(3), Same(0)), X(V(1.0, NAN), V(1.0, NAN), equal_nan=True),
+        X(V(1.0, 2.0), V(1.01, 2.0), atol=0.1),
     ],
-    "equal": [X(R(3), R(3)), X(V(1, 2), V(1, 2)), X(R(3), R(4)), X(R(0), R(0))],
+    "equal": [
+        X(R(3), R(3)), X(R(3), Same(0)), X(V(1.0, NAN), Same(0)), X(V(1, 2), V(1, 2)), X(R(3), R(4)), X(R(0), R(0)),
+    ],
 }  # fmt: skip

@@ -102,8 +102,8 @@ LOSSES: dict[str, list[X]] = {
     ] + [X(R(2), V(0.0, 1.0, grad=False), reduction="sum"), X(R(), P()), X(R(0), P(0), reduction="sum")],
     "cosine_similarity": [
         X(R(4, 3), R(4, 3), dim=dim) for dim in (0, 1, -1)
-    ] + [X(R(2, 1, 3), R(4, 3)), X(R(3), R(3), 0), X(R(0, 3), R(0, 3)), X(V((0.0, 0.0)), R(1, 2), order=0),
-         X(R(2, 3), R(2, 3), eps=3.0, order=0)],
+    ] + [X(R(2, 1, 3), R(4, 3)), X(R(2, 3), Same(0)), X(R(3), R(3), 0), X(R(0, 3), R(0, 3)),
+         X(V((0.0, 0.0)), R(1, 2), order=0), X(R(2, 3), R(2, 3), eps=3.0, order=0)],
     "cosine_embedding_loss": [
         X(R(4, 3), R(4, 3), V(1, -1, 1, -1), reduction=reduction, margin=margin)
         for reduction, margin in itertools.product(REDUCTIONS, (0.0, 0.3))

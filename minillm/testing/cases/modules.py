@@ -77,7 +77,8 @@ def layers() -> dict[str, list[Net]]:
         "RMSNorm": [N(4)(R(2, 3, 4)), N((3, 4), eps=0.1, elementwise_affine=False)(R(2, 3, 4)), N(4)(R(4)),
             N(4)(R(0, 4))],
         "BatchNorm1d": [
-            N(4)(R(5, 4)), N(3, momentum=None, eps=0.1)(R(5, 3, 4)), N(4, affine=False)(R(5, 4)),
+            N(4)(R(5, 4)), N(4, bias=False)(R(5, 4)),
+            N(3, momentum=None, eps=0.1)(R(5, 3, 4)), N(4, affine=False)(R(5, 4)),
             N(4, track_running_stats=False)(R(5, 4)), N(4)(R(5, 4), training=False), N(3)(R(2, 3, 5), training=False),
             N(4, 0.1, 0.5)(R(5, 4), via=lambda t, module, x: [module(x), module(x * 2 + 1)]),
             N(4, track_running_stats=False)(R(5, 4), training=False),
@@ -140,7 +141,7 @@ def containers() -> dict[str, list[Net]]:
 
     return {
         "Module": [N.of(own)(X34), N.of(own)(X34, power=2)],
-        "Parameter": [N.of(own)(R(2, 4), via=lambda t, m, x: t.nn.Parameter(x.detach()) * m.scale)],
+        "Parameter": [N.of(own)(R(2, 4), via=lambda t, m, x: t.nn.Parameter(x.detach()) * m.scale, check=False)],
         "Sequential": [N.of(lambda t: t.nn.Sequential(*pair(t), t.nn.ReLU()))(X34),
             N.of(lambda t: t.nn.Sequential())(X34)],
         "ModuleList": [N.of(lambda t: t.nn.ModuleList(pair(t)))(X34, via=listed)],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minillm.testing.cases.case import X
-from minillm.testing.cases.drawing import I, R, V
+from minillm.testing.cases.drawing import I, R, Same, V
 
 INF, NAN = float("inf"), float("nan")
 
@@ -12,15 +12,17 @@ PRODUCTS: dict[str, list[X]] = {
         X(R(3, 4), R(4, 2)), X(R(4), R(4)), X(R(3, 4), R(4)), X(R(4), R(4, 2)), X(R(2, 3, 4), R(4, 5)),
         X(R(2, 3, 4), R(2, 4, 5)), X(R(2, 1, 3, 4), R(5, 4, 2)), X(R(2, 3, 4), R(4)), X(R(4), R(2, 4, 3)),
         X(R(0, 4), R(4, 2)), X(R(3, 0), R(0, 2)), X(R(2, 0), R(0)), X(I(3, 4), I(4, 2)), X(R(0), R(0, 3)),
-        X(R(3, 4), R(2, 4, 5)),
+        X(R(3, 4), R(2, 4, 5)), X(R(3, 3), Same(0)), X(R(4), Same(0)), X(R(2, 3, 3), Same(0)),
     ],
-    "mm": [X(R(3, 4), R(4, 2)), X(R(3, 0), R(0, 2))],
-    "bmm": [X(R(2, 3, 4), R(2, 4, 5)), X(R(0, 3, 4), R(0, 4, 5))], "mv": [X(R(3, 4), R(4)), X(R(0, 4), R(4))],
-    "dot": [X(R(4), R(4)), X(R(0), R(0)), X(I(3), I(3))],
-    "outer": [X(R(3), R(4)), X(R(0), R(4)), X(I(2), R(3))],
+    "mm": [X(R(3, 4), R(4, 2)), X(R(3, 0), R(0, 2)), X(R(3, 3), Same(0))],
+    "bmm": [X(R(2, 3, 4), R(2, 4, 5)), X(R(0, 3, 4), R(0, 4, 5)), X(R(2, 3, 3), Same(0))],
+    "mv": [X(R(3, 4), R(4)), X(R(0, 4), R(4))],
+    "dot": [X(R(4), R(4)), X(R(4), Same(0)), X(R(0), R(0)), X(I(3), I(3))],
+    "outer": [X(R(3), R(4)), X(R(3), Same(0)), X(R(0), R(4)), X(I(2), R(3))],
     "addmm": [
         X(R(3, 2), R(3, 4), R(4, 2)), X(R(2), R(3, 4), R(4, 2)),
         X(R(), R(3, 4), R(4, 2), beta=0.5, alpha=2), X(V((NAN, NAN)), R(1, 3), R(3, 2), beta=0, order=0),
+        X(R(3, 3), Same(0), Same(0)),
     ],
     "einsum": [
         *[X(e, *shapes) for e, *shapes in [
@@ -37,6 +39,7 @@ PRODUCTS: dict[str, list[X]] = {
             (" i j , j -> i ", R(2, 3), R(3)), ("...ij,...ij->...", R(2, 3, 4), R(1, 3, 4)),
             ("i,->i", R(3), R()), ("aBc->cB", R(2, 3, 4)),
         ]],
-        X("ij,j->i", [R(3, 4), R(4)]),
+        X("ij,j->i", [R(3, 4), R(4)]), X("ij,ij->", R(2, 3), Same(0)), X("ij,kj->ik", R(2, 3), Same(0)),
+        X("i,j,k->ijk", R(2), Same(0), Same(0)), X("ij,jk,kl->il", R(2, 2), Same(0), Same(0)),
     ],
 }  # fmt: skip

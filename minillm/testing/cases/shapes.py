@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minillm.testing.cases.case import X
-from minillm.testing.cases.drawing import B, I, R, V
+from minillm.testing.cases.drawing import B, I, R, Same, V
 
 INF, NAN = float("inf"), float("nan")
 
@@ -57,15 +57,17 @@ SHAPES: dict[str, list[X]] = {
     ],
     "meshgrid": [
         X(R(2), R(3), indexing="ij"), X(R(2), R(3), R(4), indexing="xy"), X([R(2), R(3)], indexing="ij"),
-        X(R(), R(3), indexing="ij"), X(R(2), indexing="xy"), X(R(0), R(3), indexing="ij"),
+        X(R(), R(3), indexing="ij"), X(R(2), indexing="xy"), X(R(2), Same(0), indexing="ij"),
+        X(R(0), R(3), indexing="ij"),
     ],
     "cat": [
         X([R(2, 3), R(1, 3)]), X([R(2, 3), R(2, 1), R(2, 2)], 1), X([R(2, 3), R(2, 3)], -1),
-        X([R(0), R(2, 3)]), X([R(0, 3), R(2, 3)]), X([I(2), R(2)]), X([I(2), B(2)]), X([R(3)]),
+        X([R(0), R(2, 3)]), X([R(0, 3), R(2, 3)]), X([I(2), R(2)]), X([I(2), B(2)]), X([R(3)]), X([R(2, 3), Same(0)]),
+        X([R(2, 3), R(2, 1), Same(0)], 1),
     ],
     "stack": [
         X([R(2, 3), R(2, 3)]), X([R(2), R(2)], 1), X([R(2), R(2)], -1), X([R(), R()]), X([I(2), R(2)]),
-        X([R(0), R(0)]),
+        X([R(0), R(0)]), X([R(2, 3), Same(0)], 1),
     ],
     "narrow": [X(R(5), 0, 1, 3), X(R(3, 4), 1, -2, 2), X(R(3, 4), -1, 0, 0), X(R(3), 0, 3, 0)],
     "select": [X(R(3, 4), 0, 1), X(R(3, 4), 1, -1), X(R(3, 4), -2, 0)],

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from minillm.testing.cases.case import X
-from minillm.testing.cases.drawing import B, I, Input, P, R, V
+from minillm.testing.cases.drawing import B, I, Input, P, R, Same, V
 
 
 def M(*args: Any, **options: Any) -> X:
@@ -16,7 +16,8 @@ def M(*args: Any, **options: Any) -> X:
     return X(*args, method=True, **options)
 
 
-ARITHMETIC = [M(R(3, 4), R(4)), M(R(3), 2), M(R(3), 0.7), M(I(3, low=1), 2), M(R(0), R(0)), M(R(), R(3))]
+ARITHMETIC = [M(R(3, 4), R(4)), M(R(3), 2), M(R(3), 0.7), M(I(3, low=1), 2), M(R(0), R(0)), M(R(), R(3)),
+    M(R(3), Same(0))]
 COMPARISON = [*ARITHMETIC, M(R(3), V(1.0, 2.0, 3.0))]
 LOGICAL = [M(B(4), B(4)), M(I(4), I(4)), M(B(3, 1), B(2)), M(B(2), True)]
 IN_PLACE = [M(R(3, 4), R(4)), M(R(3), 0.7), M(R(), R()), M(R(0), 2.0), M(I(3), 2)]
@@ -56,7 +57,8 @@ TENSORS: dict[str, list[X]] = {
         M(R(3, 4), (V(0, 1), V(2, 3)), R(2)), M(R(3, 4), ..., R()), M(I(3), 0, 7), M(R(0), slice(None), 1.0),
     ],
     # in place
-    "add_": [*IN_PLACE, M(R(3), R(3), alpha=0.5)], "sub_": [*IN_PLACE, M(R(3), R(3), alpha=2)], "mul_": IN_PLACE,
+    "add_": [*IN_PLACE, M(R(3), R(3), alpha=0.5), X(R(3), via=lambda t, x: (y := x * 2).add_(y, alpha=3))],
+    "sub_": [*IN_PLACE, M(R(3), R(3), alpha=2)], "mul_": IN_PLACE,
     "div_": [*IN_PLACE[:4], M(R(3), 0.7, rounding_mode="floor", order=1, check=False)],
     "remainder_": [M(R(3), 0.7, check=False)], "pow_": [M(R(3), 2), M(P(3), R(3))], "lerp_": [M(R(3), R(3), 0.3)],
     "clamp_": [M(R(9), -1.0, 1.0), M(R(3), min=0.0)], "clamp_min_": [M(R(5), 0.0)], "clamp_max_": [M(R(5), 0.0)],
@@ -72,7 +74,7 @@ TENSORS: dict[str, list[X]] = {
     "fill_": [M(R(3), 2.5), M(I(3), 2)],
     "zero_": [M(R(3)), M(B(2))], "normal_": [M(R(3), drawn=True)],
     "uniform_": [M(R(3), drawn=True), M(R(2), 1.0, 1.5, drawn=True)],
-    "detach_": [M(R(3))], "requires_grad_": [M(R(3)), M(R(3, grad=False), True)],
+    "detach_": [M(R(3))], "requires_grad_": [M(R(3)), M(R(3, grad=False), True, check=False)],
     # shape and type
     "T": [M(R(3, 4)), M(R(0, 2))], "mT": [M(R(2, 3, 4)), M(R(3, 4))], "shape": [M(R(2, 3)), M(R())],
     "ndim": [M(R(2, 3)), M(R())], "size": [M(R(2, 3)), M(R(2, 3), -1)], "dim": [M(R(2, 3)), M(R())],

@@ -38,7 +38,7 @@ def test_in_place(name, device):
     assert x.tolist() == wanted
 
 
-@pytest.mark.parametrize("name", ["gelu", "silu", "softplus", "elu", "logsigmoid", "sigmoid", "tanh"])
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
 def test_integers_become_floats(name):
     y = getattr(F, name)(minillm.tensor([-1, 2]))
     assert y.dtype == minillm.float32
