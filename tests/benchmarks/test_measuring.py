@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import mmap
 
-import numpy as np
 import pytest
 
 from benchmarks import growth, kernels, memory, overhead, report, timing
@@ -47,8 +47,9 @@ def test_peak_memory_is_that_of_what_runs():
     if not memory.reset_peak():
         pytest.skip("needs /proc/self/clear_refs (Linux)")
     before = memory.resident("VmRSS")
-    block = np.ones(40 << 20, np.uint8)
-    del block
+    block = mmap.mmap(-1, 40 << 20)  # pages of its own: what malloc has freed may be resident already
+    block.write(b"\1" * (40 << 20))
+    block.close()
     assert memory.peak() - before >= 30 << 20
 
 
@@ -87,7 +88,9 @@ def test_a_kernel_that_differs_is_refused():
 def test_overhead(monkeypatch, capsys):
     monkeypatch.setattr(overhead, "REPEATS", 2)
     overhead.main(["--rounds", "1"])
-    assert "tanh, and backward" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "tanh" in printed
+    assert "backward" in printed
 
 
 def test_growth(tmp_path, capsys):
