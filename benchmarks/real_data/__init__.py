@@ -1,0 +1,1 @@
+"""What minillm reaches on real data, beside simple methods: each figure of the README by a command."""
