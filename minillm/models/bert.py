@@ -27,6 +27,7 @@ from minillm.models.inputs import one_of_both
 from minillm.models.labels import LabelsConfig
 from minillm.models.output import ModelOutput
 from minillm.models.pretrained import PretrainedModel
+from minillm.models.recomputed import Stack
 from minillm.nn import functional as F
 from minillm.ops import Tensor
 
@@ -206,7 +207,7 @@ class BertLayer(nn.Module):
         return self.output(self.intermediate(x), x)
 
 
-class BertEncoder(nn.Module):
+class BertEncoder(Stack):
     """The stack of layers."""
 
     def __init__(self, config: BertConfig) -> None:
@@ -221,7 +222,7 @@ class BertEncoder(nn.Module):
         hidden_states: list[Tensor] | None,
     ) -> Tensor:
         for layer in self.layer:
-            x = layer(x, mask, attentions)
+            x = self.caller(layer, attentions is None)(x, mask, attentions)
             if hidden_states is not None:
                 hidden_states.append(x)
         return x

@@ -33,6 +33,7 @@ from minillm.models.inputs import one_of_both
 from minillm.models.one_token import activated, attend, normalized, plain, plain_linear, through
 from minillm.models.output import ModelOutput
 from minillm.models.pretrained import PretrainedModel
+from minillm.models.recomputed import Stack
 from minillm.nn import functional as F
 from minillm.ops import Tensor
 
@@ -245,7 +246,7 @@ class GPT2PretrainedModel(PretrainedModel):
         return KVCache(self.config.n_layer, min(max_length or self.max_length, self.max_length))
 
 
-class GPT2Model(GPT2PretrainedModel):
+class GPT2Model(Stack, GPT2PretrainedModel):
     """The stack of blocks: tokens in, hidden states out.
 
     Example:
@@ -329,8 +330,9 @@ class GPT2Model(GPT2PretrainedModel):
                 row = block.one_token(row, None if mask is None else mask.array, cache)
             x = wrap(row.reshape(B, 1, self.config.n_embd))
         else:
+            plain = cache is None and attentions is None
             for block in self.h:
-                x = block(x, mask, cache, attentions)
+                x = self.caller(block, plain)(x, mask, cache, attentions)
                 if output_hidden_states:
                     hidden_states.append(x)
         if cache is not None:

@@ -33,6 +33,7 @@ from minillm.models.inputs import one_of_both
 from minillm.models.one_token import activated, attend, normalized, plain, plain_linear, through
 from minillm.models.output import ModelOutput
 from minillm.models.pretrained import PretrainedModel
+from minillm.models.recomputed import Stack
 from minillm.models.rope import Rotate, frequencies, rope_settings
 from minillm.nn import functional as F
 from minillm.ops import Tensor
@@ -261,7 +262,7 @@ class LlamaPretrainedModel(PretrainedModel):
         return KVCache(self.config.num_hidden_layers, max_length or self.max_length)
 
 
-class LlamaModel(LlamaPretrainedModel):
+class LlamaModel(Stack, LlamaPretrainedModel):
     """The stack of layers: tokens in, hidden states out.
 
     Example:
@@ -332,8 +333,9 @@ class LlamaModel(LlamaPretrainedModel):
                 row = layer.one_token(row, turns, None if mask is None else mask.array, cache)
             x = wrap(row.reshape(B, 1, self.config.hidden_size))
         else:
+            plain = cache is None and attentions is None
             for layer in self.layers:
-                x = layer(x, turns, mask, cache, attentions)
+                x = self.caller(layer, plain)(x, turns, mask, cache, attentions)
                 if output_hidden_states:
                     hidden_states.append(x)
         if cache is not None:

@@ -18,6 +18,7 @@ from minillm.interop.model_files import ModelFiles, bytes_of, write_model_files
 from minillm.interop.safetensors import Entry
 from minillm.models.config import Config, read_config
 from minillm.models.loading import device_for, dtype_for, settings_among
+from minillm.models.recomputed import Stack
 from minillm.models.resizing import resize_embedding, resize_head
 from minillm.models.weights import copy_into, misshapen, missing_names, once, stored_arrays, transposed_names
 from minillm.nn.module import StateDictError
@@ -92,6 +93,28 @@ class PretrainedModel(nn.Module):
             for parameter in self.parameters()
             if (parameter.requires_grad or not only_trainable) and id(parameter) not in left_out
         )
+
+    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: Any = None) -> None:
+        """Save memory in training: let backward run each layer again instead of keeping its activations.
+
+        Args:
+            gradient_checkpointing_kwargs: the choice between ways that other libraries offer; without effect.
+
+        Raises:
+            ValueError: the model has no layers that can be run again.
+        """
+        self._set_checkpointing(True)
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Keep activations again."""
+        self._set_checkpointing(False)
+
+    def _set_checkpointing(self, value: bool) -> None:
+        stacks = [module for module in self.modules() if isinstance(module, Stack)]
+        if not stacks:
+            raise ValueError(f"{type(self).__name__}: it has no layers that can be run again in backward")
+        for stack in stacks:
+            stack.gradient_checkpointing = value
 
     def get_input_embeddings(self) -> Any:
         """Return the token embedding, an ``nn.Embedding``."""
