@@ -13,6 +13,7 @@ from minillm.autograd.errors import OperationError, OperationTypeError
 from minillm.autograd.function import Function, wrap
 from minillm.autograd.grad_mode import is_grad_enabled
 from minillm.autograd.tensor import TensorBase
+from minillm.autograd.versions import mark_written
 from minillm.backend import Array, Device, default_generator, device_of, is_array, to_device
 from minillm.ops import arithmetic, choice, comparison, creation, gathering, indexing, linalg, pieces, pointwise
 from minillm.ops import diagonal as diagonals
@@ -20,9 +21,10 @@ from minillm.ops import matmul as matrix
 from minillm.ops import softmax as soft
 
 # isort: split
-from minillm.ops import promotion, random, reduction, repetition, rounding, search, shape
+from minillm.ops import promotion, random, reduction, repetition, rounding, search, shape, typed
 
 _OPERANDS = (TensorBase, builtins.float, builtins.int)
+_PIECE = 1 << 17  # numbers drawn at a time: those of GPT-2's token embedding, 154 MB, were there twice before
 
 
 def _operator(operation: Any, swapped: bool = False) -> Any:
@@ -215,6 +217,9 @@ class Tensor(TensorBase):
         """Return the number of elements."""
         return builtins.int(self.array.size)
 
+    nelement = numel
+    type = typed.type_of
+
     def is_contiguous(self) -> builtins.bool:
         """Return whether the elements lie in order in memory."""
         return builtins.bool(self.array.flags.c_contiguous)
@@ -369,13 +374,27 @@ class Tensor(TensorBase):
 
     def normal_(self, mean: Any = 0.0, std: Any = 1.0, *, generator: Any = None) -> Any:
         """Write numbers drawn from a normal distribution, in place."""
-        draw = (generator or default_generator()).normal(self.shape, mean, std, self.dtype, self.device)
-        return self._replace("normal_", wrap(draw))
+        generator = generator or default_generator()
+        return self._fill("normal_", lambda shape: generator.normal(shape, mean, std, self.dtype, self.device))
 
     def uniform_(self, low: Any = 0.0, high: Any = 1.0, *, generator: Any = None) -> Any:
         """Write numbers drawn evenly between two bounds, in place."""
-        draw = (generator or default_generator()).uniform(self.shape, low, high, self.dtype, self.device)
-        return self._replace("uniform_", wrap(draw))
+        generator = generator or default_generator()
+        return self._fill("uniform_", lambda shape: generator.uniform(shape, low, high, self.dtype, self.device))
+
+    def _fill(self, name: str, draw: Any) -> Any:
+        """Write what ``draw(shape)`` returns, in place; piece by piece, so that no second array is as large."""
+        array = self.array
+        recorded = self.requires_grad and is_grad_enabled()
+        if array.size <= _PIECE or recorded or not array.flags.c_contiguous:
+            return self._replace(name, wrap(draw(self.shape)))
+        self._check_writable(name, False)
+        flat = array.reshape(-1)
+        for start in range(0, flat.size, _PIECE):
+            piece = flat[start : start + _PIECE]
+            piece[...] = draw(piece.shape)
+        mark_written((self,))
+        return self
 
     def _replace(self, name: str, new: Any) -> Any:
         """Write other values in place. The old ones stay in the graph: their gradient is zero, not missing."""

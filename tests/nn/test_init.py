@@ -42,6 +42,20 @@ def test_the_spread(function, args, std, device):
         assert np.abs(values - values.mean()).max() < 1.75 * std
 
 
+@pytest.mark.parametrize(("function", "arguments"), [("normal_", (1.0, 0.5)), ("uniform_", (-1.0, 3.0))])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_large_tensors_are_drawn_in_pieces_as_if_at_once(function, arguments, dtype, monkeypatch):
+    tensors = []
+    for piece in (100, 10**6):
+        monkeypatch.setattr("minillm.ops._tensor._PIECE", piece)
+        generator = minillm.Generator(seed=3)
+        tensor = nn.Parameter(minillm.empty(37, 31, dtype=dtype))
+        getattr(init, function)(tensor, *arguments, generator=generator)
+        tensors += [tensor.detach().numpy(), generator.uniform((3,), device="cpu")]
+    np.testing.assert_array_equal(tensors[0], tensors[2])
+    np.testing.assert_array_equal(tensors[1], tensors[3])
+
+
 def test_constants(device):
     assert (filled(init.constant_, 3.0) == 3).all()
     assert (filled(init.zeros_) == 0).all()
