@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from minillm.autograd.function import Function
-from minillm.backend import Array, get_default_dtype
+from minillm.backend import Array, get_default_dtype, is_array
 from minillm.kernels import kernels_of
 from minillm.ops.choice import where
 from minillm.ops.comparison import isinf
@@ -35,6 +35,8 @@ class Softmax(Function):
 
     def backward(self, dy: Any) -> Any:
         (y,) = self.saved
+        if is_array(dy):
+            return kernels_of(dy).softmax_backward(dy, y, self.dim)
         weighted = dy * y
         return weighted - y * sum(weighted, self.dim, keepdim=True)
 
@@ -51,6 +53,8 @@ class LogSoftmax(Function):
 
     def backward(self, dy: Any) -> Any:
         (y,) = self.saved
+        if is_array(dy):
+            return kernels_of(dy).log_softmax_backward(dy, y, self.dim)
         return dy - exp(y) * sum(dy, self.dim, keepdim=True)
 
 

@@ -60,3 +60,23 @@ def test_float16_computes_in_float32(kernels: Any, device: str, name: str) -> No
     wide = getattr(kernels, name)(x.astype("float32"), 1)
     assert y.dtype == "float16"
     np.testing.assert_allclose(to_numpy(y), wide.astype("float16"), rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize(("shape", "dim"), SHAPES)
+def test_gradients_agree_with_the_formula(kernels: Any, device: str, shape: tuple[int, ...], dim: int) -> None:
+    rng = np.random.default_rng(0)
+    x, dy = rng.uniform(-3, 3, shape), np.asarray(rng.uniform(-1, 1, shape))
+    axis = dim if shape else None
+    e = np.exp(x)
+    p = np.asarray(e / e.sum(axis=axis, keepdims=True))
+    wanted = {
+        "softmax": (p, p * (dy - (dy * p).sum(axis=axis, keepdims=True))),
+        "log_softmax": (np.log(p), dy - p * dy.sum(axis=axis, keepdims=True)),
+    }
+    for name, (y, dx) in wanted.items():
+        for order in "CF":
+            arrays = [to_device(np.asarray(a, order=order), device) for a in (dy, y)]
+            found = getattr(kernels, f"{name}_backward")(*arrays, dim)
+            np.testing.assert_allclose(to_numpy(found), dx, rtol=1e-10, atol=1e-14)
+            assert (to_numpy(arrays[0]) == dy).all()
+            assert (to_numpy(arrays[1]) == y).all()

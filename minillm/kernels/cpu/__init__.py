@@ -19,7 +19,7 @@ from minillm.kernels.cpu.quantized import quantize, quantized_linear
 from minillm.kernels.cpu.rms_norm import rms_norm, rms_norm_backward
 from minillm.kernels.cpu.rnn import rnn_backward, rnn_forward
 from minillm.kernels.cpu.rotary import rotary, rotary_backward
-from minillm.kernels.cpu.softmax import log_softmax, softmax
+from minillm.kernels.cpu.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 __all__ = [
     "adagrad",
@@ -42,6 +42,7 @@ __all__ = [
     "linear",
     "linear_backward",
     "log_softmax",
+    "log_softmax_backward",
     "lstm_backward",
     "lstm_forward",
     "nadam",
@@ -59,6 +60,7 @@ __all__ = [
     "silu",
     "silu_backward",
     "softmax",
+    "softmax_backward",
     "token_attention",
     "token_layer_norm",
     "token_linear",

@@ -10,19 +10,26 @@ from numba import njit
 from minillm.backend import Array
 from minillm.kernels import cpu
 from minillm.kernels.fast.elementary import exp
-from minillm.kernels.fast.elementwise import value_and_slope
+from minillm.kernels.fast.elementwise import gradient_of_each, of_each
 from minillm.kernels.fast.vectors import wide_vectors
 
-__all__ = ["silu"]
+__all__ = ["silu", "silu_backward"]
 
 _ONE = np.float32(1)
 
 
 def silu(x: Array, with_slope: bool) -> tuple[Array, Array | None]:
-    """Return x s, s = 1 / (1 + exp(-x)), and s + x s (1 - s) or None."""
+    """Return x s, s = 1 / (1 + exp(-x)), and what :func:`silu_backward` needs, which is x itself, or None."""
     if x.dtype != np.float32:
         return cpu.silu(x, with_slope)
-    return value_and_slope(x, with_slope, _silu, _silu_and_slope)
+    return of_each(x, _silu), x if with_slope else None
+
+
+def silu_backward(dy: Array, saved: Array) -> Array:
+    """Return dy (s + x s (1 - s))."""
+    if saved.dtype != np.float32:
+        return cpu.silu_backward(dy, saved)
+    return gradient_of_each(dy, saved, _silu_backward)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -33,10 +40,9 @@ def _silu(x: Any, y: Any) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _silu_and_slope(x: Any, y: Any, slope: Any) -> None:
+def _silu_backward(dy: Any, x: Any, dx: Any) -> None:
     wide_vectors()
     for i in range(x.size):
         v = x[i]
         s = _ONE / (_ONE + exp(-v))
-        y[i] = v * s
-        slope[i] = s + v * s * (_ONE - s)
+        dx[i] = dy[i] * (s + v * s * (_ONE - s))

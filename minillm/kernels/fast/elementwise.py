@@ -1,15 +1,14 @@
-"""Functions of each element of an array, and their derivatives, in loops over slices for the threads."""
+"""Functions of each element of an array, and their gradients, in loops over slices for the threads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from minillm.backend import Array, in_parts
 
-__all__ = ["LEAST", "fit_rows", "has_loops", "value_and_slope"]
+__all__ = ["LEAST", "fit_rows", "gradient_of_each", "has_loops", "of_each"]
 
 # Elements that are worth a thread: they take 100 microseconds and more, and to hand them over takes 50 to 90.
 LEAST = 1 << 18
@@ -25,26 +24,17 @@ def fit_rows(x: Array, *vectors: Array | None) -> bool:
     return bool(x.size) and has_loops(x, *vectors) and all(v is None or v.shape == x.shape[1:] for v in vectors)
 
 
-def value_and_slope(
-    x: Array,
-    with_slope: bool,
-    value: Callable[[Array, Array], None],
-    both: Callable[[Array, Array, Array], None],
-) -> tuple[Array, Array | None]:
-    """Return a function of each element of x, and its derivative or None, in the shape of x.
-
-    Args:
-        x: of a dtype that the loops take.
-        with_slope: whether the derivative is asked for.
-        value: writes the function of vectors: called with x and y.
-        both: called with x, y and slope.
-    """
+def of_each(x: Array, loop: Callable[[Array, Array], None]) -> Array:
+    """Return what ``loop`` writes, called with vectors x and y, in the shape of x."""
     flat = x.reshape(-1)
     y = np.empty(flat.shape, x.dtype)
-    if not with_slope:
-        in_parts(lambda part: value(flat[part], y[part]), flat.size, LEAST)
-        return y.reshape(x.shape), None
-    slope = np.empty(flat.shape, x.dtype)
-    work: Callable[[slice], Any] = lambda part: both(flat[part], y[part], slope[part])  # noqa: E731
-    in_parts(work, flat.size, LEAST)
-    return y.reshape(x.shape), slope.reshape(x.shape)
+    in_parts(lambda part: loop(flat[part], y[part]), flat.size, LEAST)
+    return y.reshape(x.shape)
+
+
+def gradient_of_each(dy: Array, x: Array, loop: Callable[[Array, Array, Array], None]) -> Array:
+    """Return what ``loop`` writes, called with vectors dy, x and dx, in the shape of x."""
+    gradient, flat = dy.reshape(-1), x.reshape(-1)
+    dx = np.empty(flat.shape, x.dtype)
+    in_parts(lambda part: loop(gradient[part], flat[part], dx[part]), flat.size, LEAST)
+    return dx.reshape(x.shape)

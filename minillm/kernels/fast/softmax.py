@@ -14,7 +14,7 @@ from minillm.kernels.fast.elementary import exp, from_order, order, plus
 from minillm.kernels.fast.elementwise import LEAST
 from minillm.kernels.fast.vectors import wide_vectors
 
-__all__ = ["log_softmax", "softmax"]
+__all__ = ["log_softmax", "log_softmax_backward", "softmax", "softmax_backward"]
 
 _LOWEST = np.int32(-(2**31))
 
@@ -33,12 +33,27 @@ def log_softmax(x: Array, dim: int) -> Array:
     return _by_rows(x, _log_softmax)
 
 
-def _by_rows(x: Array, compute: Callable[[Array, Array], None]) -> Array:
+def softmax_backward(dy: Array, y: Array, dim: int) -> Array:
+    """Return y (dy - sum(dy y)) along ``dim``, the gradient of x where y = softmax(x)."""
+    if dy.dtype != np.float32 or y.dtype != np.float32 or not dy.size or dim % max(dy.ndim, 1) != dy.ndim - 1:
+        return cpu.softmax_backward(dy, y, dim)
+    return _by_rows(dy, _softmax_backward, y)
+
+
+def log_softmax_backward(dy: Array, y: Array, dim: int) -> Array:
+    """Return dy - exp(y) sum(dy) along ``dim``, the gradient of x where y = log_softmax(x)."""
+    if dy.dtype != np.float32 or y.dtype != np.float32 or not dy.size or dim % max(dy.ndim, 1) != dy.ndim - 1:
+        return cpu.log_softmax_backward(dy, y, dim)
+    return _by_rows(dy, _log_softmax_backward, y)
+
+
+def _by_rows(x: Array, compute: Callable[..., None], *others: Array) -> Array:
     n = x.shape[-1]
-    rows = np.ascontiguousarray(x).reshape(-1, n)
-    y = np.empty(rows.shape, x.dtype)
-    in_parts(lambda part: compute(rows[part], y[part]), len(rows), max(1, LEAST // n))
-    return y.reshape(x.shape)
+    arrays = [np.ascontiguousarray(a).reshape(-1, n) for a in (x, *others)]
+    out = np.empty(arrays[0].shape, x.dtype)
+    arrays.append(out)
+    in_parts(lambda part: compute(*(a[part] for a in arrays)), len(out), max(1, LEAST // n))
+    return out.reshape(x.shape)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -75,3 +90,27 @@ def _log_softmax(x: Any, y: Any) -> None:
         log_total = np.log(total)
         for j in range(n):  # in this order: the difference of the largest is exact
             y[i, j] = (x[i, j] - shift) - log_total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _softmax_backward(dy: Any, y: Any, dx: Any) -> None:
+    wide_vectors()
+    rows, n = y.shape
+    for i in range(rows):
+        total = np.float32(0)
+        for j in range(n):
+            total = plus(total, dy[i, j] * y[i, j])
+        for j in range(n):
+            dx[i, j] = y[i, j] * (dy[i, j] - total)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _log_softmax_backward(dy: Any, y: Any, dx: Any) -> None:
+    wide_vectors()
+    rows, n = y.shape
+    for i in range(rows):
+        total = np.float32(0)
+        for j in range(n):
+            total = plus(total, dy[i, j])
+        for j in range(n):
+            dx[i, j] = dy[i, j] - exp(y[i, j]) * total

@@ -18,6 +18,7 @@ from minillm.backend import Array, xp_of
 from minillm.kernels import kernels_of
 from minillm.ops import Tensor
 from minillm.ops.promotion import quiet, refuse
+from minillm.ops.shape import dim_of
 
 # -- fused ------------------------------------------------------------------------------------------
 
@@ -33,13 +34,14 @@ class Gelu(Function):
     composite = gelu_composite
 
     def forward(self, x: Array) -> Array:
-        y, saved = kernels_of(x).gelu(x, self.needs(0))
+        self.kernels = kernels_of(x)  # sets differ in what they save
+        y, saved = self.kernels.gelu(x, self.needs(0))
         self.save_for_backward(saved)
         return y
 
     def backward(self, dy: Array) -> Any:
         (saved,) = self.saved
-        return kernels_of(dy).gelu_backward(dy, saved)
+        return self.kernels.gelu_backward(dy, saved)
 
 
 def gelu_tanh_composite(x: Any) -> Any:
@@ -53,13 +55,14 @@ class GeluTanh(Function):
     composite = gelu_tanh_composite
 
     def forward(self, x: Array) -> Array:
-        y, saved = kernels_of(x).gelu_tanh(x, self.needs(0))
+        self.kernels = kernels_of(x)  # sets differ in what they save
+        y, saved = self.kernels.gelu_tanh(x, self.needs(0))
         self.save_for_backward(saved)
         return y
 
     def backward(self, dy: Array) -> Any:
         (saved,) = self.saved
-        return kernels_of(dy).gelu_tanh_backward(dy, saved)
+        return self.kernels.gelu_tanh_backward(dy, saved)
 
 
 def silu_composite(x: Any) -> Any:
@@ -73,13 +76,14 @@ class Silu(Function):
     composite = silu_composite
 
     def forward(self, x: Array) -> Array:
-        y, saved = kernels_of(x).silu(x, self.needs(0))
+        self.kernels = kernels_of(x)  # sets differ in what they save
+        y, saved = self.kernels.silu(x, self.needs(0))
         self.save_for_backward(saved)
         return y
 
     def backward(self, dy: Array) -> Any:
         (saved,) = self.saved
-        return kernels_of(dy).silu_backward(dy, saved)
+        return self.kernels.silu_backward(dy, saved)
 
 
 # -- plain ------------------------------------------------------------------------------------------
@@ -270,7 +274,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     """Return a * sigmoid(b), where a and b are the two halves of the input along ``dim``.
 
     Raises:
-        OperationError: a size along ``dim`` that is odd.
+        OperationError: a size along ``dim`` that is odd, or a dim that there is not.
         OperationTypeError: an input of integers or booleans.
 
     Example:
@@ -279,6 +283,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         tensor([1.5000])
     """
     refuse("glu", "biu", input)
+    dim_of("glu", input.ndim, dim)
     if not input.ndim or input.shape[dim] % 2:
         raise OperationError(f"glu: got shape {input.shape}; it needs an even size along dim {dim}, to halve it")
     a, b = ops.chunk(input, 2, dim)
