@@ -11,8 +11,8 @@ from minillm.cli.arguments import UsageError, text_source, training_settings, va
 from minillm.cli.threads import use_threads
 from minillm.training.progress import ProgressBar, Silent
 from minillm.training.run_directory import RunDirectory
+from minillm.training.state import TrainingResult
 from minillm.training.text_source import TrainingText
-from minillm.training.trainer import TrainingResult
 
 
 def say(args: argparse.Namespace, text: str = "") -> None:

@@ -34,8 +34,8 @@ from minillm.training.batch_split import BatchSplit
 from minillm.training.checkpoint import CheckpointError, checkpoints_in, load_checkpoint, save_checkpoint
 from minillm.training.freezing import freeze
 from minillm.training.layer_groups import add_penalties, layer_wise_groups, train_last
+from minillm.training.state import DivergenceError
 from minillm.training.stopping import StopSignals, TrainingInterrupted
-from minillm.training.trainer import DivergenceError
 
 CHECKPOINTS, BEST = "checkpoints", "best.safetensors"
 

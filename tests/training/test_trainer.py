@@ -14,8 +14,9 @@ from minillm.training.checkpoint import CheckpointError, checkpoints_in, read_st
 from minillm.training.evaluation import evaluate
 from minillm.training.log import read_log
 from minillm.training.progress import Silent
+from minillm.training.state import DivergenceError
 from minillm.training.stopping import TrainingInterrupted
-from minillm.training.trainer import DivergenceError, Trainer
+from minillm.training.trainer import Trainer
 from tests.training.conftest import (
     VOCAB,
     assert_same_weights,
