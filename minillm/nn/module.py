@@ -375,10 +375,21 @@ class Module(HasState):
         return self
 
     def to(self: M, *args: Any, **kwargs: Any) -> M:
-        """Move all parameters and buffers to a device, or floats to a dtype; see ``Tensor.to``."""
-        return self._apply(
-            lambda t: t.to(*args, **kwargs) if t.is_floating_point() else t.to(t.to(*args, **kwargs).device)
-        )
+        """Move all parameters and buffers to a device, or floats to a dtype; see ``Tensor.to``.
+
+        Raises:
+            TypeError: a dtype of integers or booleans, in which nothing can be learned.
+        """
+
+        def moved(tensor: Tensor) -> Any:
+            result = tensor.to(*args, **kwargs)
+            if not tensor.is_floating_point():
+                return tensor.to(result.device)
+            if not result.is_floating_point():
+                raise TypeError(f"{type(self).__name__}.to: got {result.dtype}; parameters need a dtype of floats")
+            return result
+
+        return self._apply(moved)
 
     def cpu(self: M) -> M:
         """Move everything to the CPU."""

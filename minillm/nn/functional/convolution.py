@@ -12,7 +12,7 @@ import math
 from typing import Any
 
 from minillm import ops
-from minillm.autograd.errors import OperationError
+from minillm.autograd.errors import OperationError, OperationTypeError
 from minillm.nn.functional.padding import pad
 from minillm.nn.functional.windows import Sizes, sizes_of, windows, with_batch
 from minillm.ops import Tensor
@@ -86,6 +86,11 @@ def _convolution(
             f"{name}: got an input of shape {input.shape}, a weight of shape {weight.shape} and "
             f"groups={groups}; the weight needs shape (C_out, C_in / groups, {n} kernel sizes) with the input's C_in, "
             "and groups needs to divide both numbers of channels"
+        )
+    if x.dtype != weight.dtype or (bias is not None and bias.dtype != weight.dtype):
+        kinds = [str(v.dtype) for v in (x, weight, bias) if v is not None]
+        raise OperationTypeError(
+            f"{name}: got {', '.join(kinds)} for input, weight and bias; they need the same dtype; cast with .to(...)"
         )
     if bias is not None and bias.shape != (weight.shape[0],):
         raise OperationError(f"{name}: got a bias of shape {bias.shape}; it needs ({weight.shape[0]},)")

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from minillm import ops
-from minillm.autograd.errors import OperationError
+from minillm.autograd.errors import OperationError, OperationTypeError
 from minillm.autograd.function import Function
 from minillm.backend import Array, xp_of
 from minillm.nn.functional.activation import logsigmoid
 from minillm.ops import Tensor
-from minillm.ops.promotion import quiet
+from minillm.ops.promotion import quiet, refuse
+from minillm.ops.shape import dim_of
 
 
 def reduced(losses: Any, reduction: str) -> Any:
@@ -144,6 +145,20 @@ def _weighted(name: str, losses: Any, weight: Any, reduction: str) -> Any:
     return (losses * weight).sum() / weight.sum() if reduction == "mean" else reduced(losses * weight, reduction)
 
 
+def _times(name: str, losses: Any, what: str, factor: Any) -> Any:
+    """Return the losses times a factor that broadcasts to their shape."""
+    try:
+        fits = np.broadcast_shapes(losses.shape, factor.shape) == tuple(losses.shape)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise OperationError(
+            f"{name}: got {what} of shape {factor.shape} for an input of shape {losses.shape}; it needs "
+            "to broadcast to it"
+        )
+    return losses * factor
+
+
 def l1_loss(
     input: Tensor, target: Tensor, size_average: None = None, reduce: None = None, reduction: str = "mean",
     weight: Tensor | None = None,
@@ -244,6 +259,7 @@ def binary_cross_entropy(
 
     Raises:
         OperationError: shapes that differ, or an input that is no probability.
+        OperationTypeError: dtypes that differ.
 
     Example:
         >>> import minillm
@@ -252,6 +268,11 @@ def binary_cross_entropy(
         tensor(0.6931)
     """
     check_loss("binary_cross_entropy", input, target, reduction, size_average, reduce)
+    if input.dtype != target.dtype:
+        raise OperationTypeError(
+            f"binary_cross_entropy: got an input of {input.dtype} and a target of {target.dtype}; they need the same "
+            "dtype: cast the target with .to(input.dtype)"
+        )
     array = input.array
     if array.size and not (float(array.min()) >= 0 and float(array.max()) <= 1):
         raise OperationError(
@@ -259,7 +280,9 @@ def binary_cross_entropy(
             "probabilities between 0 and 1: apply sigmoid, or use binary_cross_entropy_with_logits"
         )
     losses = BinaryCrossEntropy.apply(input, target)
-    return reduced(losses if weight is None else losses * weight, reduction)
+    if weight is not None:
+        losses = _times("binary_cross_entropy", losses, "a weight", weight)
+    return reduced(losses, reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -283,12 +306,13 @@ def binary_cross_entropy_with_logits(
         >>> F.binary_cross_entropy_with_logits(minillm.tensor([0.0]), minillm.tensor([1.0]))
         tensor(0.6931)
     """
-    check_loss("binary_cross_entropy_with_logits", input, target, reduction, size_average, reduce)
+    name = "binary_cross_entropy_with_logits"
+    check_loss(name, input, target, reduction, size_average, reduce)
     log_p = logsigmoid(input)
     if pos_weight is not None:
-        log_p = ((pos_weight - 1) * target + 1) * log_p
+        log_p = (_times(name, target, "a pos_weight", pos_weight - 1) + 1) * log_p
     losses = (1 - target) * input - log_p
-    return reduced(losses if weight is None else losses * weight, reduction)
+    return reduced(losses if weight is None else _times(name, losses, "a weight", weight), reduction)
 
 
 def kl_div(
@@ -333,12 +357,17 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
     Norms below ``eps`` count as ``eps``.
 
+    Raises:
+        OperationError: shapes that do not broadcast, or a dim that there is not.
+        OperationTypeError: integers.
+
     Example:
         >>> import minillm
         >>> from minillm.nn import functional as F
         >>> F.cosine_similarity(minillm.tensor([[1.0, 0.0]]), minillm.tensor([[1.0, 1.0]]))
         tensor([0.7071])
     """
+    refuse("cosine_similarity", "biu", x1, x2)
     if x1.shape != x2.shape:  # or the norms would be those of shorter vectors
         try:
             shape = np.broadcast_shapes(x1.shape, x2.shape)
@@ -347,6 +376,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
                 f"cosine_similarity: got shapes {x1.shape} and {x2.shape}; they need to broadcast to one shape"
             ) from None
         x1, x2 = ops.broadcast_to(x1, shape), ops.broadcast_to(x2, shape)
+    dim = dim_of("cosine_similarity", x1.ndim, dim)
     norm1, norm2 = (ops.sqrt(ops.clamp((x * x).sum(dim, keepdim=True), min=eps * eps)) for x in (x1, x2))
     return ((x1 / norm1) * (x2 / norm2)).sum(dim)
 
@@ -374,7 +404,7 @@ def cosine_embedding_loss(
         tensor(0.)
     """
     check_reduction("cosine_embedding_loss", reduction, size_average, reduce)
-    if target.ndim > 1 or input1.ndim != target.ndim + 1 or input2.ndim != target.ndim + 1:
+    if target.ndim > 1 or input1.shape != input2.shape or input1.shape[:-1] != target.shape or not input1.ndim:
         raise OperationError(
             f"cosine_embedding_loss: got shapes {input1.shape} and {input2.shape} and a target of "
             f"shape {target.shape}; it needs (N, D), (N, D) and (N,), or (D,), (D,) and a number"

@@ -14,11 +14,13 @@ import numpy as np
 
 from minillm import ops
 from minillm.autograd import no_grad
-from minillm.autograd.errors import OperationError
+from minillm.autograd.errors import OperationError, OperationTypeError
 from minillm.autograd.function import Function
 from minillm.backend import Array
 from minillm.kernels import kernels_of
 from minillm.ops import Tensor
+from minillm.ops.promotion import refuse
+from minillm.ops.shape import dim_of
 
 
 def layer_norm_composite(x: Any, weight: Any, bias: Any, ndim: int, eps: float) -> Any:
@@ -187,6 +189,7 @@ def batch_norm(
 
     Raises:
         OperationError: shapes that do not fit, or a single value in each channel while training.
+        OperationTypeError: an input of integers, or dtypes that differ.
 
     Example:
         >>> import minillm
@@ -195,6 +198,7 @@ def batch_norm(
         tensor([[-1.0000],
                 [ 1.0000]])
     """
+    refuse("batch_norm", "biu", input)
     if input.ndim < 2:
         raise OperationError(f"batch_norm: got shape {input.shape}; it needs (N, C) or (N, C, ...)")
     channels = input.shape[1]
@@ -203,6 +207,12 @@ def batch_norm(
             raise OperationError(
                 f"batch_norm: got an input of shape {input.shape} and a {name} of shape {vector.shape}; "
                 f"it needs ({channels},), one value for each channel"
+            )
+        sizes = (input.dtype.itemsize, 0 if vector is None else vector.dtype.itemsize)
+        if vector is not None and vector.dtype != input.dtype and sizes != (2, 4):
+            raise OperationTypeError(
+                f"batch_norm: got an input of {input.dtype} and a {name} of {vector.dtype}; they need the same dtype "
+                "(or float32 beside an input of two bytes); cast with .to(...)"
             )
     shape = (1, channels) + (1,) * (input.ndim - 2)
     if training:
@@ -238,11 +248,17 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
         dim: along which the norm is 1 afterwards.
         eps: norms below it count as it, against division by zero.
 
+    Raises:
+        OperationIndexError: a dim that there is not.
+        OperationTypeError: an input of integers.
+
     Example:
         >>> import minillm
         >>> minillm.nn.functional.normalize(minillm.tensor([[3.0, 4.0]]))
         tensor([[0.6000, 0.8000]])
     """
+    refuse("normalize", "biu", input)
+    dim = dim_of("normalize", input.ndim, dim)
     if p == math.inf:
         return input / ops.clamp(ops.amax(ops.abs(input), dim, keepdim=True), eps)
     # The bound goes below the root, whose slope at zero is infinite.

@@ -46,7 +46,7 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
         (tensor([[0., 1.], [2., 3.]]), tensor([4.]))
     """
     if not isinstance(vec, Tensor):
-        raise TypeError(f"expected a Tensor, but got: {type(vec).__name__}")
+        raise TypeError(f"vector_to_parameters: expected a Tensor, but got: {type(vec).__name__}")
     parameters = list(parameters)
     total = sum(parameter.numel() for parameter in parameters)
     if vec.shape != (total,):

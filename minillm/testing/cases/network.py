@@ -112,11 +112,17 @@ class ModuleCase(Case):
 
 
 def give_parameters(library: Any, module: Any, name: str, dtype: str) -> None:
-    """Give a module's parameters numbers that depend on ``name`` alone; buffers stay as they begin."""
+    """Give a module's parameters numbers that depend on ``name`` alone; buffers stay as they begin.
+
+    The scales of norms lie about 1, as in life: small ones would let derivatives of the second order grow beyond
+    what float32 can compare.
+    """
     state = dict(module.state_dict())
     for key, _ in module.named_parameters():
         rng = np.random.default_rng(zlib.crc32(f"{name} {key}".encode()))
-        values = np.asarray(rng.uniform(-0.5, 0.5, tuple(state[key].shape))).astype(dtype)
+        shape = tuple(state[key].shape)
+        is_scale = len(shape) == 1 and key.endswith("weight")
+        values = np.asarray(rng.uniform(-0.5, 0.5, shape) + is_scale).astype(dtype)
         state[key] = library.from_numpy(values) if library.__name__ == "torch" else library.tensor(values)
     module.load_state_dict(state)
 
