@@ -60,17 +60,33 @@ from minillm.backend import (
 from minillm.kernels import get_kernels, set_kernels
 from minillm.ops import *
 from minillm.ops import Tensor
+from minillm.ops.typed import (
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
+    HalfTensor,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
+    is_tensor,
+)
 
 if TYPE_CHECKING:
     from minillm import data, nn, optim, utils
+    from minillm.interop.saving import load, save
 
 __version__ = "0.1.0"
+
+Size = tuple  # a tensor's shape is a plain tuple
 
 # Imported at first use: `import minillm` is quick, and `minillm.nn.Linear` works all the same.
 _FOLDERS = {
     "cuda", "data", "inference", "interop", "keras", "metrics", "models", "nn", "optim", "serve", "testing",
     "tokenizers", "training", "transformers", "utils", "viz",
 }  # fmt: skip
+_SAVING = {"load", "save"}
 
 
 def __getattr__(name: str) -> Any:
@@ -80,8 +96,10 @@ def __getattr__(name: str) -> Any:
         except ModuleNotFoundError as error:
             if error.name != f"minillm.{name}":
                 raise
+    if name in _SAVING:
+        return getattr(importlib.import_module("minillm.interop.saving"), name)
     raise AttributeError(f"module 'minillm' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_FOLDERS})
+    return sorted({*globals(), *_FOLDERS, *_SAVING})

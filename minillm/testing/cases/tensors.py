@@ -78,6 +78,9 @@ TENSORS: dict[str, list[X]] = {
     # shape and type
     "T": [M(R(3, 4)), M(R(0, 2))], "mT": [M(R(2, 3, 4)), M(R(3, 4))], "shape": [M(R(2, 3)), M(R())],
     "ndim": [M(R(2, 3)), M(R())], "size": [M(R(2, 3)), M(R(2, 3), -1)], "dim": [M(R(2, 3)), M(R())],
+    "nelement": [M(R(2, 3)), M(R(0))],
+    "type": [M(R(3)), M(I(3)), M(B(3)), M(I(3), "torch.FloatTensor"), M(R(3, grad=False), "torch.LongTensor"),
+        M(R(3), "torch.DoubleTensor")],
     "element_size": [M(R(3, grad=False)), M(I(3)), M(B(2))],
     "is_contiguous": [M(R(3, 4))], "is_floating_point": [M(R(3)), M(I(3))], "is_cuda": [M(R(3))],
     "is_leaf": [M(R(3)), M(I(3))],
