@@ -26,6 +26,7 @@ from minillm.autograd.grad_mode import switches
 from minillm.autograd.higher_order import backward_on_tensors
 from minillm.autograd.versions import mark_written
 from minillm.backend import xp_of
+from minillm.backend.references import ONE_REFERENCE
 
 _ndarray = np.ndarray
 
@@ -226,9 +227,18 @@ class Walk:
                 gradients = self.pending[parent] = [None] * len(parent.outputs)
                 gradients[i] = dx
             heappush(self.heap, (-number, parent))
+            return
+        before, gradients[i] = gradients[i], None
+        if before is None:
+            gradients[i] = dx
+        elif (
+            type(before) is _ndarray and getrefcount(before) == ONE_REFERENCE and before.base is None
+            and before.flags.writeable
+        ):  # memory that no one else refers to: no new array, two thirds of the time  # fmt: skip
+            before += dx
+            gradients[i] = before
         else:
-            before = gradients[i]
-            gradients[i] = dx if before is None else before + dx
+            gradients[i] = before + dx
 
     def _send_to_leaf(self, leaf: Any, dx: Any, owned: bool) -> None:
         """Add a gradient of a leaf; ``owned`` says that no one else uses its memory."""

@@ -51,6 +51,32 @@ def test_the_same_tensor_twice(device):
     close(x.grad, [4, 6])
 
 
+def test_sums_of_gradients_are_not_written_over_what_others_hold():
+    kept, seen = np.array([1.0, 2.0]), []
+
+    class Kept(Function):
+        """An operation that gives the same array out again and again."""
+
+        def forward(self, x):
+            return x * 1
+
+        def backward(self, dy):
+            seen.append((dy, dy.copy()))
+            return kept
+
+    x = leaf(1, 2)
+    h = x * 1
+    h.register_hook(lambda grad: seen.append((grad.array, grad.array.copy())))
+    start = minillm.tensor([5.0, 7.0], dtype="float64")
+    (Kept.apply(h) + h + Kept.apply(h) + h + Kept.apply(h) * 2).backward(start)
+    close(x.grad, 3 * np.array([1, 2]) + 2 * np.array([5, 7]))
+    close(start, [5, 7])
+    np.testing.assert_array_equal(kept, [1, 2])
+    assert len(seen) == 4
+    for array, before in seen:
+        np.testing.assert_array_equal(array, before)
+
+
 def test_one_array_in_two_places_of_the_graph(device):
     x = leaf(2.0)
     (dx,) = autograd.grad((x * x.detach()).sum(), x, create_graph=True)
