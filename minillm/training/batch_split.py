@@ -12,16 +12,30 @@ from __future__ import annotations
 
 import contextvars
 import itertools
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from minillm.autograd import enable_grad, grad
-from minillm.backend import Generator, default_generator, generator_of_thread, get_num_threads, set_num_threads
+from minillm.autograd.versions import mark_written
+from minillm.backend import (
+    Generator,
+    default_generator,
+    generator_of_thread,
+    get_num_threads,
+    in_parts,
+    set_num_threads,
+)
+from minillm.backend.references import ONE_REFERENCE
 from minillm.ops import Tensor
 
 __all__ = ["BatchSplit"]
+
+_LARGE = 1 << 18  # numbers from which on threads share a sum
 
 
 class BatchSplit:
@@ -134,10 +148,25 @@ class BatchSplit:
         """Add up the gradients of all parts, in the order of the parts."""
         for parameter, *parts in zip(self.parameters, *gradients, strict=True):
             there = [part for part in (parameter.grad, *parts) if part is not None]
-            if len(there) == 1:
-                parameter.grad = there[0].clone()  # the engine may have given one array to two parameters
-            elif there:
-                parameter.grad = sum(there[1:], start=there[0])
+            if not there:
+                continue
+            total, *rest = there
+            array = total.array
+            alone = array.base is None and sys.getrefcount(array) == ONE_REFERENCE + 1  # of the tensor
+            if not (alone or (total is parameter.grad and not total.requires_grad)):
+                total = total.clone()  # the engine may have given one array to two parameters
+            for part in rest:
+                _add_in_place(total.array, part.array)
+            mark_written((total,))
+            parameter.grad = total
+
+
+def _add_in_place(total: Any, part: Any) -> None:
+    """Add a gradient to another in its memory; the threads share the rows of large ones."""
+    if type(total) is np.ndarray and total.ndim and total.size >= _LARGE:
+        in_parts(lambda rows: np.add(total[rows], part[rows], out=total[rows]), len(total), 1)
+    else:
+        total += part
 
 
 @contextmanager

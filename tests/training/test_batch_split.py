@@ -41,6 +41,23 @@ def test_gradients_are_those_of_the_whole_batch(count, threads):
             np.testing.assert_allclose(grad, repeat * whole[name], rtol=1e-10, err_msg=name)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_no_gradient_shares_memory_with_another(threads):
+    x = minillm.tensor(np.random.default_rng(0).standard_normal((4, 600_000)))
+    a, b = (nn.Parameter(minillm.zeros(600_000, dtype=minillm.float64)) for _ in range(2))
+    kept = []
+    a.register_hook(lambda grad: kept.append((grad, grad.numpy().copy())))
+    for repeat in (1, 2):
+        with BatchSplit([a, b], threads) as split:
+            split.backward(lambda x: ((a + b) * x).sum(1).mean(), x)
+        for parameter in (a, b):
+            np.testing.assert_allclose(parameter.grad.numpy(), repeat * x.numpy().mean(0), rtol=1e-10, atol=1e-12)
+    for grad, before in kept:
+        np.testing.assert_array_equal(grad.numpy(), before)
+    a.grad += 1
+    np.testing.assert_allclose(b.grad.numpy(), 2 * x.numpy().mean(0), rtol=1e-10, atol=1e-12)
+
+
 def test_arrays_are_cut_too_and_means_are_weighed_by_what_they_count():
     weight = nn.Parameter(minillm.tensor([0.5], dtype=minillm.float64))
     x = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
