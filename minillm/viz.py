@@ -96,3 +96,175 @@ def plot_losses(
     ending = os.path.splitext(os.fspath(path))[1].lstrip(".") or "png"
     with write_whole(path) as file:
         figure.savefig(file, format=ending)
+
+
+def plot_scores(
+    records: Sequence[dict[str, Any]], path: str | os.PathLike[str], *, metric: str, title: str = ""
+) -> None:
+    """Draw the loss and the score of a fine-tuning into a picture.
+
+    Args:
+        records: of its log: dictionaries with ``step``, and with ``batch_loss`` or ``loss`` and scores.
+        path: of the picture.
+        metric: the name of the score.
+        title: above the picture.
+
+    Raises:
+        RuntimeError: Matplotlib is missing; says how to install it.
+        ValueError: there is nothing to draw.
+        OSError: the file cannot be written.
+    """
+    steps = [(r["step"], r["batch_loss"]) for r in records if "batch_loss" in r]
+    epochs = [(r["step"], r["loss"]) for r in records if "loss" in r]
+    scores = [(r["step"], r[metric]) for r in records if isinstance(r.get(metric), (int, float))]
+    if not steps and not epochs:
+        raise ValueError("no plot: the log holds no loss yet")
+    figure, axes = _figure(title)
+    if steps:
+        axes.plot(*zip(*steps, strict=True), color="#5b8cc0", linewidth=0.9, alpha=0.55, label="loss of batches")
+    if epochs:
+        axes.plot(*zip(*epochs, strict=True), color="#2f5f8f", marker=".", linewidth=1.4, label="loss of epochs")
+    axes.set_xlabel("optimizer steps")
+    axes.set_ylabel("training loss, lower is better")
+    axes.set_ylim(bottom=0)
+    lines = axes.get_lines()
+    if scores:
+        other = axes.twinx()
+        lower = metric in ("perplexity", "val_loss")
+        other.plot(*zip(*scores, strict=True), color="#d1495b", marker="o", markersize=4, label=f"validation {metric}")
+        best = (min if lower else max)(scores, key=lambda point: point[1])
+        other.plot(*best, color="#d1495b", marker="*", markersize=13, linestyle="none", label=f"best: {best[1]:.4g}")
+        other.set_ylabel(f"validation {metric}, {'lower' if lower else 'higher'} is better")
+        other.spines[["top"]].set_visible(False)
+        lines = [*lines, *other.get_lines()]
+    figure.legend(
+        lines, [line.get_label() for line in lines], frameon=False, loc="outside lower center", ncols=len(lines)
+    )
+    _write(figure, path)
+
+
+def plot_confusion(
+    counts: Sequence[Sequence[int]], labels: Sequence[str], path: str | os.PathLike[str], *, title: str = ""
+) -> None:
+    """Draw a confusion matrix: how often each label (row) was taken for each (column); colours are shares of rows.
+
+    Args:
+        counts: (labels, labels).
+        labels: of rows and columns.
+        path: of the picture.
+        title: above it.
+
+    Raises:
+        RuntimeError: Matplotlib is missing; says how to install it.
+        ValueError: not as many rows as labels.
+        OSError: the file cannot be written.
+    """
+    if len(counts) != len(labels) or any(len(row) != len(labels) for row in counts):
+        raise ValueError(f"no plot: {len(labels)} labels need a square of that size")
+    side = min(max(4.2, 1.6 + 0.55 * len(labels)), 18)
+    figure, axes = _figure(title, (side + 0.6, side), grid=False)
+    shares = [[count / max(sum(row), 1) for count in row] for row in counts]
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true label")
+    places = range(len(labels))
+    short = [label if len(label) <= 24 else label[:23] + "…" for label in labels]
+    axes.set_xticks(places, short, rotation=45 if max(map(len, short)) * len(short) > 30 else 0, ha="right"
+                    if max(map(len, short)) * len(short) > 30 else "center")  # fmt: skip
+    axes.set_yticks(places, short)
+    axes.set_xlabel("the model said")
+    axes.set_ylabel("true label")
+    if len(labels) <= 24:
+        for i, row in enumerate(counts):
+            for j, count in enumerate(row):
+                if count:
+                    color = "white" if shares[i][j] > 0.55 else "0.15"
+                    axes.text(j, i, str(count), ha="center", va="center", color=color, fontsize=9)
+    _write(figure, path)
+
+
+def plot_trials(
+    trials: Sequence[tuple[int, dict[str, Any], float]],
+    path: str | os.PathLike[str],
+    *,
+    metric: str,
+    lower_is_better: bool = False,
+    logarithmic: Sequence[str] = (),
+    title: str = "",
+) -> None:
+    """Draw the trials of a search: the score over the trials, and against each setting.
+
+    Args:
+        trials: number, settings and score of each.
+        path: of the picture.
+        metric: the name of the score.
+        lower_is_better: whether it is a loss.
+        logarithmic: settings with a logarithmic axis.
+        title: above the picture.
+
+    Raises:
+        RuntimeError: Matplotlib is missing; says how to install it.
+        ValueError: there is no trial.
+        OSError: the file cannot be written.
+    """
+    if not trials:
+        raise ValueError("no plot: no trial has a score yet")
+    if not can_plot():
+        raise RuntimeError(f"no plot: {MISSING}")
+    from matplotlib.figure import Figure
+
+    names = list(trials[0][1])
+    columns = min(3, len(names) + 1)
+    rows = -(-(len(names) + 1) // columns)
+    figure = Figure(figsize=(3.7 * columns + 0.6, 3.1 * rows), dpi=120, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    numbers, scores = [number for number, _, _ in trials], [score for _, _, score in trials]
+    better = min if lower_is_better else max
+    top = scores.index(better(scores))
+    first = grid[0][0]
+    first.plot(numbers, scores, "o", color="#5b8cc0", markersize=4)
+    bests = [better(scores[: i + 1]) for i in range(len(scores))]
+    first.step(numbers, bests, where="post", color="#d1495b", linewidth=1.2, label="best so far")
+    first.set_xlabel("trial")
+    first.legend(frameon=False, fontsize=8)
+    for i, name in enumerate(names, 1):
+        axes = grid[i // columns][i % columns]
+        values: list[Any] = [settings[name] for _, settings, _ in trials]
+        if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
+            values = [str(value) for value in values]
+        points = axes.scatter(values, scores, c=numbers, cmap="viridis", s=18)
+        axes.plot([values[top]], [scores[top]], marker="*", markersize=13, color="#d1495b", linestyle="none")
+        if name in logarithmic:
+            axes.set_xscale("log")
+        axes.set_xlabel(name)
+    figure.colorbar(points, ax=grid.ravel().tolist(), shrink=0.7, label="trial") if len(trials) > 1 else None
+    for i, axes in enumerate(grid.ravel()):
+        axes.set_visible(i <= len(names))
+        axes.grid(alpha=0.25)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        if i % columns == 0:
+            axes.set_ylabel(f"{metric}, {'lower' if lower_is_better else 'higher'} is better", fontsize=9)
+    figure.suptitle(title, fontsize=11)
+    _write(figure, path)
+
+
+def _figure(title: str, size: tuple[float, float] = (8, 4.8), grid: bool = True) -> tuple[Any, Any]:
+    """Return a figure and its axes."""
+    if not can_plot():
+        raise RuntimeError(f"no plot: {MISSING}")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=11, wrap=True)
+    axes.spines[["top", "right"]].set_visible(False)
+    if grid:
+        axes.grid(alpha=0.25)
+        axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _write(figure: Any, path: str | os.PathLike[str]) -> None:
+    ending = os.path.splitext(os.fspath(path))[1].lstrip(".") or "png"
+    with write_whole(path) as file:
+        figure.savefig(file, format=ending)

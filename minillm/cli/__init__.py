@@ -1,4 +1,4 @@
-"""The command line: ``minillm train``, ``finetune``, ``generate``, ``eval``, ``tokenize``, ``demo``, ``parity``.
+"""The command line: ``minillm train``, ``finetune``, ``predict``, ``search``, ``generate``, ``eval``, and others.
 
 Each command lies in a file of its own. What goes wrong is one line on standard error; the exit code is 0 when
 all went well, 1 after an error, 2 for arguments that make no sense, and 130 after Ctrl-C.
@@ -24,6 +24,9 @@ Train language models on text, fine-tune them, and let them write.
   minillm train --text book.txt --out runs/a   train a small GPT on a text of your own
   minillm generate runs/a --prompt "Once "     let it write
   minillm finetune runs/a --text other.txt --freeze 'transformer.h.[01]' --out runs/b
+  minillm finetune --task classify --model DIR --data films.tsv --out runs/films   teach a model a task
+  minillm predict runs/films "a good film"     let it answer
+  minillm search --task classify --model DIR --data films.tsv --space lr=1e-5..1e-3:log --out runs/search
   minillm eval runs/b --text other.txt         measure it
   minillm tokenize --text big.txt --out big.tokens   tokens of a text larger than memory
   minillm parity                               compare all of it with PyTorch
@@ -44,9 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         >>> main(["train", "--steps", "0"])
         2
     """
+    from minillm.cli.finetune_task import chosen
+
     parser = build_parser()
     try:
-        args = parser.parse_args(argv)
+        args = parser.parse_args(chosen(sys.argv[1:] if argv is None else argv))
     except SystemExit as finished:  # --help, --version, or a usage error that was printed
         return int(finished.code or 0)
     threads = get_num_threads()
@@ -88,7 +93,18 @@ def _complain(message: str, debug: bool, code: int) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    from minillm.cli import demo, evaluate, finetune, generate, parity, tokenize, train
+    from minillm.cli import (
+        demo,
+        evaluate,
+        finetune,
+        finetune_task,
+        generate,
+        parity,
+        predict,
+        search,
+        tokenize,
+        train,
+    )
 
     parser = LineParser(
         prog="minillm",
@@ -98,7 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"minillm {sys.modules['minillm'].__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=LineParser)
-    for module in (demo, train, generate, finetune, evaluate, tokenize, parity):
+    for module in (demo, train, generate, finetune, finetune_task, predict, search, evaluate, tokenize, parity):
         command = module.add_command(commands)
         command.set_defaults(run=module.run)
         group = command.add_argument_group("everywhere")

@@ -1,4 +1,4 @@
-"""``minillm finetune``: train a model further, on other text."""
+"""``minillm finetune RUN``: train a model further, on other text; ``--task`` is in ``finetune_task.py``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from minillm.cli.arguments import (
 DESCRIPTION = """\
 Train the model of a run further, on other text: it keeps its tokenizer and begins with what it
 has learnt. Freezing its lower layers keeps more of that, and is faster.
+
+With --task (classify, tag, qa, lm, instruct, translate) it trains a model for a task, on examples:
+minillm finetune --task classify --help
 """
 
 EXAMPLES = """\

@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from minillm.training.optimizers import make_optimizer, parameter_groups
     from minillm.training.progress import ProgressBar
     from minillm.training.run_directory import RunDirectory, RunError, RunInfo
+    from minillm.training.state import DivergenceError, TrainingResult
     from minillm.training.stopping import TrainingInterrupted
+    from minillm.training.task_plan import TaskPlan
+    from minillm.training.task_run import TaskRun, load_task
     from minillm.training.text_source import TextSource, prepare_text
-    from minillm.training.trainer import DivergenceError, Trainer, TrainingResult
+    from minillm.training.trainer import Trainer
 
 __all__ = [
     "BatchSplit",
@@ -38,6 +41,8 @@ __all__ = [
     "RunDirectory",
     "RunError",
     "RunInfo",
+    "TaskPlan",
+    "TaskRun",
     "TextSource",
     "Trainer",
     "TrainingConfig",
@@ -48,6 +53,7 @@ __all__ = [
     "freeze",
     "load_checkpoint",
     "load_lora",
+    "load_task",
     "make_optimizer",
     "merge_lora",
     "parameter_groups",
@@ -69,8 +75,11 @@ _FILES = {
     "progress": ("ProgressBar",),
     "run_directory": ("RunDirectory", "RunError", "RunInfo"),
     "stopping": ("TrainingInterrupted",),
+    "task_plan": ("TaskPlan",),
+    "task_run": ("TaskRun", "load_task"),
     "text_source": ("TextSource", "prepare_text"),
-    "trainer": ("DivergenceError", "Trainer", "TrainingResult"),
+    "state": ("DivergenceError", "TrainingResult"),
+    "trainer": ("Trainer",),
 }
 
 
