@@ -245,16 +245,23 @@ def full_like(
 
 
 def arange(
-    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """Return the numbers from ``start`` up to, not including, ``end``.
+    start: Any = None, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Return the numbers from ``start`` (0 if left out) up to, not including, ``end``.
+
+    Raises:
+        OperationError: steps that lead away from the end.
+        TypeError: no end.
 
     Example:
         >>> import minillm
         >>> minillm.arange(3), minillm.arange(1, 2, 0.5)
         (tensor([0, 1, 2]), tensor([1.0000, 1.5000]))
     """
-    start, end = (0, start) if end is None else (start, end)
+    start, end = (0, start) if end is None else (0 if start is None else start, end)
+    if end is None:
+        raise TypeError("arange: got no end; it needs one number at least")
     if step == 0 or (end - start) / step < 0:
         raise OperationError(f"arange: {end} is not reached from {start} by steps of {step}")
     if dtype is None:

@@ -96,15 +96,28 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     return gather(input, dim, broadcast_to(indices, [*shape[:dim], indices.shape[dim], *shape[dim + 1 :]]))
 
 
-def scatter(input: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
+def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None) -> Tensor:
     """Return input with the elements of ``src`` (or a number) written where ``index`` names along ``dim``.
+
+    Args:
+        input: floats or integers.
+        dim: along which ``index`` counts.
+        index: integers, of as many dimensions as the input.
+        src: a tensor that is at least as large as the index, or a number.
+        value: the number, by PyTorch's other name.
+
+    Raises:
+        OperationError: shapes that do not fit.
+        OperationTypeError: dtypes that differ, or neither or both of src and value.
 
     Example:
         >>> import minillm
         >>> minillm.scatter(minillm.zeros(3), 0, minillm.tensor([2]), 5.0)
         tensor([0., 0., 5.])
     """
-    return _scattered("scatter", input, dim, index, src, False)
+    if (src is None) == (value is None):
+        raise OperationTypeError(f"scatter: got src={src!r} and value={value!r}; it needs one of them")
+    return _scattered("scatter", input, dim, index, value if src is None else src, False)
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:

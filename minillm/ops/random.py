@@ -64,7 +64,7 @@ def rand_like(
 
 
 def randint(
-    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = "int64",
+    low: int = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = "int64",
     device: Any = None,
 ) -> Tensor:  # fmt: skip
     """Return integers drawn evenly from ``low`` (0 if left out) up to, not including, ``high``.

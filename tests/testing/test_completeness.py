@@ -174,7 +174,6 @@ WRITTEN = {
 OTHER_SIGNATURES = {
     "nn.functional.multi_head_attention_forward",  # one more argument at the end, batch_first
     "nn.functional.normalize",  # no out=
-    "nn.BatchNorm1d",  # no bias= of its own: PyTorch 2.13 has it last
     "nn.Module", "nn.Parameter",  # data=() stands for no data
 }  # fmt: skip
 
