@@ -79,7 +79,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-Size = tuple  # a tensor's shape is a plain tuple
+Size: type = tuple  # a tensor's shape is a plain tuple
 
 # Imported at first use: `import minillm` is quick, and `minillm.nn.Linear` works all the same.
 _FOLDERS = {

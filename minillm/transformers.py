@@ -18,6 +18,7 @@ from typing import ClassVar
 from minillm import models
 from minillm.backend import manual_seed as set_seed
 from minillm.inference import GenerationConfig, GenerationMixin, TextIteratorStreamer, TextStreamer
+from minillm.inference.translation import TranslationMixin
 from minillm.models import (
     BertConfig,
     BertForMaskedLM,
@@ -29,6 +30,7 @@ from minillm.models import (
     GPT2Model,
     LlamaConfig,
     LlamaModel,
+    MarianConfig,
     RNNLMConfig,
 )
 from minillm.models.auto import AutoClass
@@ -61,10 +63,16 @@ class RNNLMHeadModel(GenerationMixin, models.RNNLMHeadModel):
     """minillm's recurrent language model, and ``generate``."""
 
 
+class MarianMTModel(TranslationMixin, models.MarianMTModel):
+    """The Transformer for translation, and ``generate``."""
+
+
 class AutoConfig(AutoClass):
     """The settings of any model."""
 
-    table: ClassVar = {"bert": BertConfig, "gpt2": GPT2Config, "llama": LlamaConfig, "rnn_lm": RNNLMConfig}
+    table: ClassVar = {
+        "bert": BertConfig, "gpt2": GPT2Config, "llama": LlamaConfig, "marian": MarianConfig, "rnn_lm": RNNLMConfig,
+    }  # fmt: skip
 
 
 class AutoModel(AutoClass):
@@ -77,6 +85,12 @@ class AutoModelForCausalLM(AutoClass):
     """Any model that predicts the next token."""
 
     table: ClassVar = {"gpt2": GPT2LMHeadModel, "llama": LlamaForCausalLM, "rnn_lm": RNNLMHeadModel}
+
+
+class AutoModelForSeq2SeqLM(AutoClass):
+    """Any model that writes a target for a source."""
+
+    table: ClassVar = {"marian": MarianMTModel}
 
 
 class AutoModelForMaskedLM(AutoClass):
@@ -109,6 +123,7 @@ __all__ = [
     "AutoModelForCausalLM",
     "AutoModelForMaskedLM",
     "AutoModelForQuestionAnswering",
+    "AutoModelForSeq2SeqLM",
     "AutoModelForSequenceClassification",
     "AutoModelForTokenClassification",
     "AutoTokenizer",
@@ -130,6 +145,8 @@ __all__ = [
     "LlamaConfig",
     "LlamaForCausalLM",
     "LlamaModel",
+    "MarianConfig",
+    "MarianMTModel",
     "PreTrainedModel",
     "PreTrainedTokenizer",
     "PreTrainedTokenizerFast",

@@ -94,6 +94,30 @@ class Constraints:
         return [list(word) for word in self.bad_words_ids if len(word) > 1 or word[0] not in self.ends]
 
 
+class ForcedEnd:
+    """A processor of :class:`Constraints`: the last token of a text of the greatest length is one that ends it.
+
+    Args:
+        max_length: the greatest length, with the prompt.
+        ends: the tokens that it may be, one or several.
+
+    Example:
+        >>> rules = Constraints(processors=[ForcedEnd(2, 1)])
+        >>> rules.apply(np.zeros((1, 3)), np.array([[2]]), np.array([[True]]))
+        array([[-inf,   0., -inf]])
+    """
+
+    def __init__(self, max_length: int, ends: int | Sequence[int]) -> None:
+        self.max_length, self.ends = max_length, np.atleast_1d(np.asarray(ends, np.int64))
+
+    def __call__(self, tokens: Any, logits: Any) -> Any:
+        if tokens.shape[1] != self.max_length - 1:
+            return logits
+        row = np.full(logits.shape[-1], -math.inf, logits.dtype)
+        row[self.ends] = 0
+        return ops.tensor(np.broadcast_to(row, logits.shape), device=logits.device)
+
+
 def forbid(logits: Array, tokens: Sequence[Sequence[int]]) -> Array:
     """Return the logits, (B, V), with -inf for the tokens of each row.
 

@@ -18,6 +18,7 @@ from minillm import ops
 from minillm.autograd.function import wrap
 from minillm.backend import to_numpy
 from minillm.inference.beam_search import BeamSearch
+from minillm.inference.constraints import ForcedEnd
 from minillm.inference.context import evaluating
 from minillm.inference.generation import TokenStream
 from minillm.inference.generation_config import DEFAULTS, FILE, GenerationConfig
@@ -112,11 +113,16 @@ class GenerationMixin:
         tokens = self._prompt(inputs if input_ids is None else input_ids, settings)
         mask = _mask(tokens, attention_mask, settings)
         beams = settings.num_beams or 1
+        length = self._length(settings, tokens.shape[1])
+        processors = list(logits_processor or ())
+        if settings.forced_eos_token_id is not None:
+            longest = length.get("max_length") or tokens.shape[1] + length["max_new_tokens"]
+            processors.insert(0, ForcedEnd(longest, settings.forced_eos_token_id))
         task = prepare(
-            self, tokens, **self._length(settings, tokens.shape[1]), attention_mask=mask, pad_anywhere=True,
+            self, tokens, **length, attention_mask=mask, pad_anywhere=True,
             copies=beams if beams > 1 else settings.num_return_sequences or 1,
             eos_token_id=() if settings.eos_token_id is None else settings.eos_token_id,
-            pad_token_id=settings.pad_token_id, logits_processor=logits_processor,
+            pad_token_id=settings.pad_token_id, logits_processor=processors,
             stopping_criteria=[stopping_criteria] if callable(stopping_criteria) else stopping_criteria,
             **_set(settings),
         )  # fmt: skip

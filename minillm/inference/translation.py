@@ -14,6 +14,7 @@ from minillm import nn, ops
 from minillm.autograd import no_grad
 from minillm.inference.context import evaluating
 from minillm.inference.generation import generate
+from minillm.inference.generation_mixin import GenerationMixin
 from minillm.models.encoder_decoder import EncoderDecoder, check_source
 from minillm.models.output import ModelOutput
 from minillm.ops import Tensor
@@ -59,6 +60,63 @@ class Writer(nn.Module):
         """Return the logits of the next token of the target, (B, T, V)."""
         hidden, _ = self.model.decode(input_ids, self.memory, self.mask, past_key_values)
         return ModelOutput(logits=self.model.score(hidden[:, -logits_to_keep:] if logits_to_keep else hidden))
+
+
+class FreeWriter(GenerationMixin, Writer):
+    """A writer with ``generate`` in the signature of Hugging Face's library."""
+
+
+class TranslationMixin(GenerationMixin):
+    """Gives an encoder-decoder ``generate`` and ``generation_config``; stands before the model's class."""
+
+    def generate(
+        self,
+        inputs: Any = None,
+        *args: Any,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        decoder_input_ids: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Return the targets that the model writes for sources.
+
+        Args:
+            inputs: sources, (B, S), padded on the right.
+            args: settings, processors and criteria; see :meth:`GenerationMixin.generate` for these and ``options``.
+            input_ids: the same as ``inputs``, so that ``generate(**tokenizer(...))`` works.
+            attention_mask: (B, S), 1 for tokens and 0 for padding; without it padding is told by ``pad_token_id``.
+            decoder_input_ids: (B, T), how the targets begin; ``decoder_start_token_id`` by default.
+            options: ``num_beams``, ``max_length``, ``max_new_tokens``, ...; lengths count the target, with its start.
+
+        Returns:
+            (B num_return_sequences, T) tokens, which begin with ``decoder_start_token_id``; with
+            ``return_dict_in_generate`` a ``ModelOutput`` with ``sequences``.
+
+        Raises:
+            TypeError: an option that is not offered, or no source.
+            ValueError: a value that does not fit; see :func:`minillm.inference.generate`.
+
+        Example:
+            >>> from minillm.transformers import MarianConfig, MarianMTModel
+            >>> model = MarianMTModel(MarianConfig(vocab_size=10, d_model=8, encoder_layers=1, decoder_layers=1,
+            ...     encoder_attention_heads=2, decoder_attention_heads=2, pad_token_id=9, decoder_start_token_id=9))
+            >>> model.generate(ops.tensor([[1, 2, 3]]), max_length=6, eos_token_id=None).shape
+            (1, 6)
+        """
+        model: Any = self
+        given = inputs if input_ids is None else input_ids
+        if given is None:
+            raise TypeError("generate: there is no source; give input_ids")
+        device = next(iter(model.parameters())).device
+        source, config = _as_tensor(given, device), model.config
+        if attention_mask is None and config.pad_token_id is not None and (source == config.pad_token_id).any():
+            attention_mask = (source != config.pad_token_id).long()
+        writer = FreeWriter(model, source, None if attention_mask is None else _as_tensor(attention_mask, device))
+        writer.generation_config = self.generation_config
+        if decoder_input_ids is None:
+            decoder_input_ids = ops.full((source.shape[0], 1), config.decoder_start_token_id, dtype="int64")
+        start = _as_tensor(decoder_input_ids, device)
+        return writer.generate(start, *args, attention_mask=ops.ones_like(start), **options)
 
 
 class _OfTarget:

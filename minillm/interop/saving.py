@@ -199,7 +199,8 @@ class _Reader:
         if kind in ("array", "number"):
             array = self._array(value, None)
             return array if kind == "array" else array[()]
-        return {"dtype": to_dtype, "device": Device}[kind](value)
+        kinds: dict[str, Callable[[Any], Any]] = {"dtype": to_dtype, "device": Device}
+        return kinds[kind](value)
 
     def _array(self, name: str, device: str | None) -> Any:
         """Return an array where it shall be, the same one for the same name; NumPy's where no device is given."""

@@ -62,6 +62,7 @@ class MarianConfig(Config):
         bos_token_id: of no use here.
         eos_token_id: token that ends a text.
         decoder_start_token_id: token that the decoder reads first.
+        forced_eos_token_id: the last token of a text of the greatest length, where ``generate`` writes it.
     """
 
     model_type: ClassVar[str] = "marian"
@@ -92,6 +93,7 @@ class MarianConfig(Config):
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = 0
     decoder_start_token_id: int = 58100
+    forced_eos_token_id: int | list[int] | None = 0
 
     def __post_init__(self) -> None:
         if self.decoder_vocab_size is None:

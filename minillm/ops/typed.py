@@ -5,12 +5,15 @@ Programs of PyTorch's first years make tensors with them, convert with them, and
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minillm.autograd.errors import OperationTypeError
 from minillm.autograd.tensor import TensorBase
 from minillm.backend import DType, to_dtype
 from minillm.ops import creation, promotion
+
+if TYPE_CHECKING:
+    from minillm.ops._tensor import Tensor
 
 
 class TensorOfType(type):
@@ -104,7 +107,7 @@ _ON_CPU = (
 )  # fmt: skip
 
 
-def type_of(input: TensorBase, dtype: Any = None) -> Any:
+def type_of(input: Tensor, dtype: Any = None) -> Any:
     """Return a tensor in another type, given as a dtype, as one of these classes or as its name; without one, the name.
 
     The name is PyTorch's, ``torch.FloatTensor``: programs compare with it.
