@@ -29,7 +29,6 @@ import numpy as np
 from minillm import metrics, viz
 from minillm.data.json_readers import read_json
 from minillm.data.whole_files import disk_full, write_whole
-from minillm.tokenizers import Tokenizer
 from minillm.training.checkpoint import checkpoints_in, step_of
 from minillm.training.fine_tuning import BEST, CHECKPOINTS, FineTuner, FineTuningState
 from minillm.training.log import TrainingLog, read_log
@@ -37,8 +36,9 @@ from minillm.training.lora import merge_lora, save_lora
 from minillm.training.model_card import model_card
 from minillm.training.run_directory import RunError
 from minillm.training.task_data import TaskData, load_data
-from minillm.training.task_models import Start, adapt, make_start, make_task, model_class, task_options, tokenizer_of
+from minillm.training.task_models import adapt, make_start, make_task, model_class, task_options, tokenizer_of
 from minillm.training.task_plan import TaskPlan
+from minillm.training.tasks import Task
 from minillm.training.trained_task import TrainedTask, read_trained
 
 FORMAT = "minillm task 1"
@@ -65,6 +65,7 @@ class TaskRun:
         self.path, self.info, self.plan = path, info, plan
         self.model: Any = None
         self.data: TaskData | None = None
+        self._made: FineTuner | None = None
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], plan: TaskPlan) -> TaskRun:
@@ -82,25 +83,31 @@ class TaskRun:
         check_task_free(path)
         data = load_data(plan)
         start = make_start(plan, data.train.examples)
+        options = task_options(plan, start.model)
         info = {
             "format": FORMAT,
             "version": sys.modules["minillm"].__version__,
             "plan": plan.to_dict(),
             "labels": start.labels,
-            "options": task_options(plan, start.model),
+            "options": options,
             "data": data.to_dict(),
             "notes": start.notes,
             "parameters": start.model.num_parameters(),
             "finished": False,
             "scores": {},
         }
-        _try_examples(plan, start, data)
+        _try_examples(start.task, data)
+        run = cls(path, info, plan)
+        run.model, run.data = start.model, data
         beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         try:
             beside.mkdir(parents=True)
             start.tokenizer.save_pretrained(beside)
             start.model.save_pretrained(beside)
             _write_info(beside, info)
+            # Here, so that wrong settings leave no directory behind; with a task that has not seen examples yet.
+            fresh = make_task(plan.task, start.tokenizer, start.labels, options)
+            run._made = run._tuner(fresh)
             if path.is_dir():  # empty; Windows does not rename onto it
                 path.rmdir()
             os.rename(beside, path)
@@ -109,8 +116,6 @@ class TaskRun:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise disk_full(path, error) from error
             raise
-        run = cls(path, info, plan)
-        run.model, run.data = start.model, data
         return run
 
     @classmethod
@@ -147,7 +152,7 @@ class TaskRun:
     @property
     def metric(self) -> str:
         """The score by which weights are chosen."""
-        return make_task(self.plan.task, self._tokenizer(), self.info["labels"], self.info["options"]).metric
+        return self._task().metric
 
     # -- training -------------------------------------------------------------------------------------
 
@@ -169,7 +174,7 @@ class TaskRun:
         if self.finished:
             raise RunError(f"{self.path}: training has ended; there is nothing to go on with")
         with TrainingLog(self.path / LOG) as log:
-            tuner = self._tuner()
+            tuner = self._made or self._tuner()
             found = checkpoints_in(self.path / CHECKPOINTS)
             done = step_of(found[-1]) if found else 0
             log.go_back(sum(record["step"] <= done for record in read_log(self.path / LOG)))
@@ -178,7 +183,7 @@ class TaskRun:
         self._finish(tuner)
         return state
 
-    def _tuner(self) -> FineTuner:
+    def _tuner(self, task: Task | None = None) -> FineTuner:
         """Return the fine-tuner, over the model with its adapters."""
         if self.data is None:
             self.data = load_data(self.plan)
@@ -192,13 +197,14 @@ class TaskRun:
         if self.model is None:
             self.model = model_class(self.plan.task, self.path).from_pretrained(self.path)
         adapt(self.plan, self.model)
-        task = make_task(self.plan.task, self._tokenizer(), self.info["labels"], self.info["options"])
+        task = task or self._task()
         examples = self.data.training_examples(self.plan)
         validation = self.data.validation.examples if self.data.validation else []
         return FineTuner(self.model, task, examples, validation, self.plan.settings, directory=self.path)
 
-    def _tokenizer(self) -> Tokenizer:
-        return tokenizer_of(str(self.path))
+    def _task(self) -> Task:
+        tokenizer = tokenizer_of(str(self.path))
+        return make_task(self.plan.task, tokenizer, self.info["labels"], self.info["options"])
 
     def _finish(self, tuner: FineTuner) -> None:
         """Measure the best weights, and write all that a finished run has."""
@@ -322,14 +328,12 @@ def check_task_free(path: Path) -> None:
         raise RunError(f"{path} is a file; a task needs a directory of its own (--out)")
 
 
-def _try_examples(plan: TaskPlan, start: Start, data: TaskData) -> None:
+def _try_examples(task: Task, data: TaskData) -> None:
     """Turn all examples into what the model reads, so that a bad one is found before anything is written."""
     for part in (data.train, data.validation, data.test):
         if part is not None:
             try:
-                make_task(plan.task, start.tokenizer, start.labels, task_options(plan, start.model)).features(
-                    part.examples
-                )
+                task.features(part.examples)
             except ValueError as error:
                 raise ValueError(f"{part.source}: {error}") from error
 

@@ -273,7 +273,8 @@ def test_a_run_has_all_its_files(tmp_path, films):
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, films):
-    plan = TaskPlan("classify", "lstm", films).with_values({**SMALL, "dropout": 0.2})
+    plan = TaskPlan("classify", "lstm", films, class_weights="balanced", augment=0.5)
+    plan = plan.with_values({**SMALL, "dropout": 0.2})
     make_run(tmp_path / "whole", plan)
     run = TaskRun.create(tmp_path / "stopped", plan)
     with pytest.raises(TrainingInterrupted, match="everything is saved in"):
