@@ -48,7 +48,7 @@ def test_weights_kept_and_computed_again_give_the_same(
     options = (causal, scale, kept, 1.4)
     results = []
     for limit in (1 << 26, 0):
-        monkeypatch.setattr(module, "_SAVED_BYTES", limit)
+        monkeypatch.setattr(module.Weights, "saved_bytes", limit)
         y, saved = kernels.attention(q, k, v, mask, *options, True)
         assert (len(saved) > 2) == bool(limit)
         assert (saved[1] is not None) == (scale > 1)
@@ -99,7 +99,7 @@ def test_no_matrix_of_all_scores(kernels: ModuleType, causal: bool) -> None:
     finally:
         tracemalloc.stop()
     assert inference < 8e6
-    assert kept <= module._SAVED_BYTES
+    assert kept <= 1 << 26
     if causal:  # what lies above the diagonal is neither computed nor kept
         assert kept < 0.6 * 2 * 2048 * 2048 * 4
     assert kernels.attention_backward(dy, q, k, v, None, y, saved, causal, 0.3, None, 1.0, False)[0].shape == q.shape
@@ -108,7 +108,7 @@ def test_no_matrix_of_all_scores(kernels: ModuleType, causal: bool) -> None:
 def test_long_sequences_keep_no_weights(kernels: ModuleType) -> None:
     q, k, v, dy = inputs(3, 4096, 2, dtype="float32")
     y, saved = kernels.attention(q, k, v, None, True, 0.3, None, 1.0, True)
-    assert saved[2:] == ()  # 3 x 4096 x 4096 / 2 x 4 bytes are more than _SAVED_BYTES
+    assert saved[2:] == ()  # 3 x 4096 x 4096 / 2 x 4 bytes are more than are saved
     dq = kernels.attention_backward(dy, q, k, v, None, y, saved, True, 0.3, None, 1.0, False)[0]
     assert np.isfinite(dq).all()
 

@@ -32,8 +32,6 @@ from minillm.kernels.cpu.attention_tiles import (
 )
 from minillm.kernels.cpu.half_precision import in_float32
 
-# Up to here the weights are kept for backward; beyond, they are computed again, which takes a tenth longer.
-_SAVED_BYTES = 1 << 26
 # Sums of exp up to here, and from its inverse on, are far from the ends of float32.
 _LARGE = 1e13
 
@@ -63,7 +61,13 @@ class Weights:
         like: an array of the dtype, on the device.
         longest: the number of keys.
         scale: of the scores.
+
+    Attributes:
+        saved_bytes: up to here the weights are kept for backward; beyond, they are computed again, which takes a
+            tenth longer.
     """
+
+    saved_bytes = 1 << 23
 
     def __init__(self, like: Array, longest: int, scale: float) -> None:
         self.scale = like.dtype.type(scale)
@@ -163,7 +167,8 @@ def forward(
         return out, (sums, None)
     mask = aligned(mask, len(lead) + 2)
     tiles = tiles_of(xp, L, S, causal, q.dtype)
-    save = save and math.prod(lead) * sum((j - i) * c for i, j, c, _ in tiles) * q.itemsize <= _SAVED_BYTES
+    num_bytes = math.prod(lead) * sum((j - i) * c for i, j, c, _ in tiles) * q.itemsize
+    save = save and num_bytes <= weights_class.saved_bytes
     kept_scale = q.dtype.type(kept_scale)
     groups = groups_of(lead, tiles[-1], q.itemsize)
     shifts = xp.zeros((*lead, L, 1), q.dtype)

@@ -23,6 +23,8 @@ __all__ = ["attention", "attention_backward"]
 class Weights(PlainWeights):
     """The compiled form of the plain set's ``Weights``; masks that differ by query, it leaves to that."""
 
+    saved_bytes = 1 << 26  # more than in the plain set, whose GELU and SiLU keep their derivatives
+
     def forward(self, p: Array, mask: Any, triangle: Array | None, sums: Array | None, first: int) -> Array:
         """Write exp(scale p + mask), 0 for what may not be seen, in the place of p, and the sums of its rows."""
         rows, c = p.shape[-2:]
