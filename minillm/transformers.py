@@ -27,6 +27,7 @@ from minillm.models import (
     BertForTokenClassification,
     BertModel,
     GPT2Config,
+    GPT2ForSequenceClassification,
     GPT2Model,
     LlamaConfig,
     LlamaModel,
@@ -102,7 +103,7 @@ class AutoModelForMaskedLM(AutoClass):
 class AutoModelForSequenceClassification(AutoClass):
     """Any model that labels texts."""
 
-    table: ClassVar = {"bert": BertForSequenceClassification}
+    table: ClassVar = {"bert": BertForSequenceClassification, "gpt2": GPT2ForSequenceClassification}
 
 
 class AutoModelForTokenClassification(AutoClass):
@@ -137,6 +138,7 @@ __all__ = [
     "BertTokenizer",
     "BertTokenizerFast",
     "GPT2Config",
+    "GPT2ForSequenceClassification",
     "GPT2LMHeadModel",
     "GPT2Model",
     "GPT2Tokenizer",

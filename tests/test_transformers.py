@@ -53,6 +53,7 @@ def test_every_name_is_one_of_theirs():
         (AutoModelForCausalLM, "llama", "LlamaForCausalLM"),
         (AutoModelForMaskedLM, "bert", "BertForMaskedLM"),
         (AutoModelForSequenceClassification, "bert", "BertForSequenceClassification"),
+        (AutoModelForSequenceClassification, "gpt2", "GPT2ForSequenceClassification"),
         (AutoModelForTokenClassification, "bert", "BertForTokenClassification"),
         (AutoModelForQuestionAnswering, "bert", "BertForQuestionAnswering"),
     ],

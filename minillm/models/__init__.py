@@ -16,6 +16,7 @@ from minillm.models.bert_heads import (
 from minillm.models.cache import KVCache
 from minillm.models.config import Config, read_config
 from minillm.models.gpt2 import GPT2Config, GPT2LMHeadModel, GPT2Model
+from minillm.models.gpt2_heads import GPT2ForSequenceClassification
 from minillm.models.llama import LlamaConfig, LlamaForCausalLM, LlamaModel
 from minillm.models.lstm_classifier import (
     LSTMClassifierConfig,
@@ -44,6 +45,7 @@ __all__ = [
     "BertModel",
     "Config",
     "GPT2Config",
+    "GPT2ForSequenceClassification",
     "GPT2LMHeadModel",
     "GPT2Model",
     "KVCache",

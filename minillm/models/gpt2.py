@@ -28,8 +28,9 @@ from minillm.models.activations import ACTIVATIONS
 from minillm.models.attention import attention_with_weights, causal_mask
 from minillm.models.cache import KVCache
 from minillm.models.causal_lm import CausalLM
-from minillm.models.config import Config, divisible, one_of, positive, probability
+from minillm.models.config import divisible, one_of, positive, probability
 from minillm.models.inputs import one_of_both
+from minillm.models.labels import LabelsConfig
 from minillm.models.one_token import activated, attend, normalized, plain, plain_linear, through
 from minillm.models.output import ModelOutput
 from minillm.models.pretrained import PretrainedModel
@@ -39,7 +40,7 @@ from minillm.ops import Tensor
 
 
 @dataclasses.dataclass
-class GPT2Config(Config):
+class GPT2Config(LabelsConfig):
     """The settings of a GPT-2; the defaults are those of the smallest published model (124 M parameters).
 
     Attributes:
@@ -93,6 +94,7 @@ class GPT2Config(Config):
     pad_token_id: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head"):
             positive(self, **{name: getattr(self, name)})
         if self.n_inner is not None:
