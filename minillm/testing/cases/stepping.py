@@ -68,7 +68,7 @@ class OptimizerCase(Case):
             parameters = [tensor_of(library, x).requires_grad_(True) for x in start]
             optimizer = self.optimizer(library, parameters)
             seen: list[Any] = []
-            with in_full_precision(library):
+            with in_full_precision(library, dtype):
                 for step, gradients in enumerate(slopes):
                     if step == 4 and self.steps.move_state:
                         state, optimizer = optimizer.state_dict(), self.optimizer(library, parameters)
@@ -90,11 +90,19 @@ class OptimizerCase(Case):
         return getattr(library.optim, self.name.removeprefix("optim."))(dealt, **self.steps.options)
 
 
-def in_full_precision(library: Any) -> contextlib.AbstractContextManager[Any]:
-    """Return a context in which PyTorch's Muon iterates in the parameters' dtype, not in bfloat16."""
-    if library.__name__ == "torch":
-        return mock.patch.object(library.Tensor, "bfloat16", lambda tensor: tensor.clone())
-    return contextlib.nullcontext()
+@contextlib.contextmanager
+def in_full_precision(library: Any, dtype: str) -> Iterator[None]:
+    """Let PyTorch's Muon iterate in the parameters' dtype, not in bfloat16, and NAdam multiply its momenta in it."""
+    if library.__name__ != "torch":
+        yield
+        return
+    default = library.get_default_dtype()
+    library.set_default_dtype(getattr(library, dtype))
+    try:
+        with mock.patch.object(library.Tensor, "bfloat16", lambda tensor: tensor.clone()):
+            yield
+    finally:
+        library.set_default_dtype(default)
 
 
 @dataclasses.dataclass
