@@ -33,12 +33,13 @@ tutorial-tests: $(VENV)/.installed-test ## test that every tutorial runs whole, 
 	$(PY) -m pytest tests/test_tutorials.py $(ARGS)
 
 # What the package itself is made of is no benchmark of its own.
-SCRIPTS := chain freed_memory import_time scatter_add shakespeare_char tokenizer_speed
+SCRIPTS := activation_checkpointing chain freed_memory import_time scatter_add shakespeare_char tokenizer_speed
 
 benchmarks: $(VENV)/.installed-test ## run every benchmark (long)
 	$(PY) -m benchmarks --json benchmarks/results/workloads.json --png benchmarks/results/workloads.png
 	$(PY) -m benchmarks kernels
 	$(PY) -m benchmarks overhead
+	$(PY) -m benchmarks growth --png benchmarks/results/growth.png
 	@set -e; for script in $(SCRIPTS); do echo "== $$script"; $(PY) -m benchmarks.$$script; done
 
 clean: ## remove caches, build products and coverage data
