@@ -160,19 +160,43 @@ if hasattr(os, "register_at_fork"):
 
 
 @functools.lru_cache
+def has_small_products() -> bool:
+    """Return whether OpenBLAS multiplies small matrices without copying them first, as on AVX-512.
+
+    Example:
+        >>> from minillm.backend.threads import has_small_products
+        >>> has_small_products() in (True, False)
+        True
+    """
+    for library in _libraries():
+        for name in ("scipy_openblas_get_corename64_", "scipy_openblas_get_corename", "openblas_get_corename64_",
+                     "openblas_get_corename"):  # fmt: skip
+            if hasattr(library, name):
+                core = getattr(library, name)
+                core.restype = ctypes.c_char_p
+                return core() in (b"SkylakeX", b"Cooperlake", b"SapphireRapids")
+    return False
+
+
+@functools.lru_cache
 def _controls() -> tuple[Callable[[], Any], Callable[[int], Any]] | None:
     """Return OpenBLAS's functions that tell and set the number of threads, None where there are none."""
+    for library in _libraries():
+        for name in ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads",
+                     "openblas_{}_num_threads64_", "openblas_{}_num_threads"):  # fmt: skip
+            try:
+                return library[name.format("get")], library[name.format("set")]
+            except AttributeError:
+                continue
+    return None
+
+
+def _libraries() -> Iterator[ctypes.CDLL]:
+    """Yield NumPy's own copies of OpenBLAS."""
     home = Path(np.__file__).parent
     for folder in (home.parent / "numpy.libs", home / ".dylibs"):
         for path in sorted(folder.glob("*openblas*")):
             try:
-                library = ctypes.CDLL(str(path))  # NumPy has loaded it: this gives the same copy
+                yield ctypes.CDLL(str(path))  # NumPy has loaded it: this gives the same copy
             except OSError:
                 continue
-            for name in ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads",
-                         "openblas_{}_num_threads64_", "openblas_{}_num_threads"):  # fmt: skip
-                try:
-                    return library[name.format("get")], library[name.format("set")]
-                except AttributeError:
-                    continue
-    return None
