@@ -13,10 +13,11 @@ Example:
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from minillm import models
 from minillm.backend import manual_seed as set_seed
+from minillm.data.text_collators import DataCollatorForLanguageModeling, DataCollatorWithPadding
 from minillm.inference import GenerationConfig, GenerationMixin, TextIteratorStreamer, TextStreamer
 from minillm.inference.translation import TranslationMixin
 from minillm.models import (
@@ -50,6 +51,30 @@ from minillm.tokenizers.pretrained import AutoTokenizer, BertTokenizer, GPT2Toke
 BertTokenizerFast = BertTokenizer
 GPT2TokenizerFast = GPT2Tokenizer
 PreTrainedTokenizerFast = AutoTokenizer
+
+
+class LogitsProcessor:
+    """Base of rules that change scores while ``generate`` writes; a subclass gives ``__call__``."""
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        """Return other scores, (B, V), for the tokens so far, (B, T)."""
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(input_ids, scores)")
+
+
+class StoppingCriteria:
+    """Base of rules that end texts while ``generate`` writes; a subclass gives ``__call__``."""
+
+    def __call__(self, input_ids: Any, scores: Any, **options: Any) -> Any:
+        """Return which rows of the tokens so far, (B, T), end: (B,) booleans, or one for all."""
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(input_ids, scores)")
+
+
+class LogitsProcessorList(list[Any]):
+    """Rules that change scores, one after another."""
+
+
+class StoppingCriteriaList(list[Any]):
+    """Rules of which each may end a text."""
 
 
 class GPT2LMHeadModel(GenerationMixin, models.GPT2LMHeadModel):
@@ -137,6 +162,8 @@ __all__ = [
     "BertModel",
     "BertTokenizer",
     "BertTokenizerFast",
+    "DataCollatorForLanguageModeling",
+    "DataCollatorWithPadding",
     "GPT2Config",
     "GPT2ForSequenceClassification",
     "GPT2LMHeadModel",
@@ -147,6 +174,8 @@ __all__ = [
     "LlamaConfig",
     "LlamaForCausalLM",
     "LlamaModel",
+    "LogitsProcessor",
+    "LogitsProcessorList",
     "MarianConfig",
     "MarianMTModel",
     "PreTrainedModel",
@@ -155,6 +184,8 @@ __all__ = [
     "PretrainedConfig",
     "RNNLMConfig",
     "RNNLMHeadModel",
+    "StoppingCriteria",
+    "StoppingCriteriaList",
     "TextIteratorStreamer",
     "TextStreamer",
     "get_constant_schedule",

@@ -119,3 +119,22 @@ def test_settings_of_a_call_and_of_the_config():
     assert len(hidden_states) == 2
     assert changed.config.to_dict()["return_dict"] is False
     assert "return_dict" not in model.config.to_dict()
+
+
+def test_rules_of_a_program():
+    class Only(transformers.LogitsProcessor):
+        def __call__(self, input_ids, scores):
+            return scores.masked_fill(minillm.arange(scores.shape[1]) != 5, -float("inf"))
+
+    class AfterFour(transformers.StoppingCriteria):
+        def __call__(self, input_ids, scores, **kwargs):
+            return input_ids.shape[1] >= 4
+
+    model = GPT2LMHeadModel(TINY["gpt2"])
+    rules = {
+        "logits_processor": transformers.LogitsProcessorList([Only()]),
+        "stopping_criteria": transformers.StoppingCriteriaList([AfterFour()]),
+    }
+    assert model.generate(minillm.tensor([[1, 2]]), max_length=9, **rules).tolist() == [[1, 2, 5, 5]]
+    with pytest.raises(NotImplementedError, match="StoppingCriteria must define __call__"):
+        model.generate(minillm.tensor([[1, 2]]), stopping_criteria=[transformers.StoppingCriteria()])

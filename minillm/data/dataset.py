@@ -96,6 +96,42 @@ class TensorDataset(Dataset[tuple[Any, ...]]):
         return int(self.tensors[0].shape[0])
 
 
+class StackDataset(Dataset[Any]):
+    """Datasets side by side: each example is a tuple of one of each, or a dictionary where they have names.
+
+    Args:
+        *args: datasets of the same length.
+        **kwargs: the same by name, in the place of ``args``.
+
+    Raises:
+        ValueError: no dataset, some with and some without a name, or other lengths.
+
+    Example:
+        >>> StackDataset("abc", [1, 2, 3])[1], StackDataset(text="abc", label=[1, 2, 3])[-1]
+        (('b', 2), {'text': 'c', 'label': 3})
+    """
+
+    datasets: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        parts = args or tuple(kwargs.values())
+        if not parts or (args and kwargs):
+            raise ValueError("StackDataset needs datasets, all by name or none")
+        lengths = [len(part) for part in parts]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"StackDataset: all datasets need the same length, got {', '.join(map(str, lengths))}")
+        self.datasets = kwargs or args
+
+    def __getitem__(self, index: int) -> Any:
+        if isinstance(self.datasets, dict):
+            return {name: part[index] for name, part in self.datasets.items()}
+        return tuple(part[index] for part in self.datasets)
+
+    def __len__(self) -> int:
+        parts = self.datasets.values() if isinstance(self.datasets, dict) else self.datasets
+        return len(next(iter(parts)))
+
+
 class Subset(Dataset[T_co]):
     """Some examples of a dataset, in the order of `indices`.
 

@@ -11,6 +11,7 @@ from minillm.data.dataset import (
     ConcatDataset,
     Dataset,
     IterableDataset,
+    StackDataset,
     Subset,
     TensorDataset,
     random_split,
@@ -103,3 +104,19 @@ def test_split_sizes_are_those_of_pytorch(size, lengths):
 def test_sizes_that_do_not_add_up_are_an_error(lengths):
     with pytest.raises(ValueError, match="random_split"):
         random_split(range(10), lengths)
+
+
+def test_datasets_side_by_side_are_those_of_pytorch():
+    theirs = pytest.importorskip("torch.utils.data").StackDataset
+    for args, named in (((range(3), "abc"), {}), ((), {"x": range(3), "y": "abc"}), (("ab",), {})):
+        ours, other = StackDataset(*args, **named), theirs(*args, **named)
+        assert len(ours) == len(other)
+        assert [ours[i] for i in range(len(ours))] == [other[i] for i in range(len(other))]
+
+
+def test_datasets_that_do_not_stand_side_by_side():
+    for args, named in (((), {}), (("ab",), {"y": "ab"})):
+        with pytest.raises(ValueError, match="StackDataset needs datasets, all by name or none"):
+            StackDataset(*args, **named)
+    with pytest.raises(ValueError, match="all datasets need the same length, got 2, 3"):
+        StackDataset("ab", "abc")
