@@ -211,6 +211,7 @@ def plot_trials(
     if not can_plot():
         raise RuntimeError(f"no plot: {MISSING}")
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     names = list(trials[0][1])
     columns = min(3, len(names) + 1)
@@ -225,12 +226,14 @@ def plot_trials(
     bests = [better(scores[: i + 1]) for i in range(len(scores))]
     first.step(numbers, bests, where="post", color="#d1495b", linewidth=1.2, label="best so far")
     first.set_xlabel("trial")
+    first.xaxis.set_major_locator(MaxNLocator(integer=True))
     first.legend(frameon=False, fontsize=8)
     for i, name in enumerate(names, 1):
         axes = grid[i // columns][i % columns]
         values: list[Any] = [settings[name] for _, settings, _ in trials]
         if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
             values = [str(value) for value in values]
+            axes.margins(x=0.3)
         points = axes.scatter(values, scores, c=numbers, cmap="viridis", s=18)
         axes.plot([values[top]], [scores[top]], marker="*", markersize=13, color="#d1495b", linestyle="none")
         if name in logarithmic:

@@ -121,8 +121,8 @@ def _train(args: argparse.Namespace, task_run: Any) -> None:
     from minillm.training.task_run import CONFUSION
 
     plan = task_run.plan
-    if task_run.model is not None:
-        use_threads(args, task_run.model)
+    if not task_run.finished:
+        use_threads(args, task_run.load_model())
     bar = EpochBar(task_run.metric, plan.settings.epochs)
     try:
         if args.quiet:

@@ -58,6 +58,7 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> None:
     """Search."""
     from minillm.cli.running import say
+    from minillm.cli.threads import use_threads
     from minillm.training.search import PLOT, TABLE, Search
 
     if not args.out:
@@ -66,11 +67,8 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("it needs --space: what is tried, as in lr=1e-5..1e-3:log")
     if args.test:
         raise UsageError("a search does not look at --test: give it to the finetune command that it prints")
-    if args.threads is not None:
-        from minillm.backend import set_num_threads
-
-        set_num_threads(args.threads)
     search = Search(args.out, plan_of(args), args.space, args.method, args.trials, args.search_seed)
+    use_threads(args, search)
     done = len(search.table())
     say(args, f"Search     {args.method}, {search.trials} trials{f', {done} of them done' if done else ''}; "
               f"{'lowest' if search.lower_is_better else 'highest'} {search.metric}")  # fmt: skip

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from minillm import viz
-from minillm.backend import Generator
+from minillm.backend import Generator, get_default_device, get_num_threads, set_default_device, set_num_threads
 from minillm.data.json_readers import read_json
 from minillm.data.whole_files import write_whole
 from minillm.training.fine_tuning import FineTuner
@@ -65,6 +65,11 @@ class Search:
         method: ``grid``, ``random`` or ``bayes``.
         trials: how many in all; None for the whole grid, and 20 otherwise.
         seed: of the draws.
+
+    Attributes:
+        config: of the model.
+        metric: the score that is compared.
+        lower_is_better: whether it is a loss.
 
     Raises:
         RunError: the directory holds something else, or another search.
@@ -124,6 +129,7 @@ class Search:
             raise RunError(f"{self.path}: the data are not those that the search began with; start a new one")
         start = make_start(self.plan, self.data.train.examples)  # so that a wrong model is found before any trial
         self.metric, self.lower_is_better = start.task.metric, start.task.lower_is_better
+        self.config = start.model.config
         self.path.mkdir(parents=True, exist_ok=True)
         if before is None:
             what.update(version=sys.modules["minillm"].__version__, metric=self.metric, data=self.data.to_dict())
@@ -177,7 +183,8 @@ class Search:
         study = self.study()
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
             study._storage.set_trial_user_attr(trial._trial_id, "interrupted", True)
-            study.tell(trial.number, state=TrialState.FAIL)
+            # By the storage, since a trial that no process had taken yet cannot be told of.
+            study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
     def _ask(self) -> tuple[Any, Any, dict[str, Any]] | None:
         """Return the study, a new trial and its settings; None where there are enough."""
@@ -245,7 +252,8 @@ class Search:
     def _run_jobs(self, jobs: int) -> None:
         context = multiprocessing.get_context("spawn")
         arguments = (str(self.path), self.plan, self.words, self.method, self.trials, self.seed)
-        processes = [context.Process(target=_work, args=arguments) for _ in range(jobs)]
+        place = (max(1, get_num_threads() // jobs), str(get_default_device()))
+        processes = [context.Process(target=_work, args=(*place, *arguments)) for _ in range(jobs)]
         for process in processes:
             process.start()
         try:
@@ -298,7 +306,7 @@ class Search:
         assert self.data.validation is not None
         plan = self.plan.with_values(values)
         start = make_start(plan, self.data.train.examples)
-        adapt(plan, start.model)
+        adapt(plan, start.model, start.new)
         tuner = FineTuner(
             start.model, start.task, self.data.training_examples(plan), self.data.validation.examples, plan.settings
         )
@@ -363,9 +371,11 @@ class Search:
         return None
 
 
-def _work(path: str, plan: TaskPlan, words: list[str], method: str, trials: int, seed: int) -> None:
+def _work(threads: int, device: str, *what: Any) -> None:
     """Do trials in a process of its own until there are enough."""
-    search = Search(path, plan, words, method, trials, seed)
+    set_num_threads(threads)
+    set_default_device(device)
+    search = Search(*what)
     try:
         while (asked := search._ask()) is not None:
             print(search._trial(*asked), flush=True)

@@ -59,6 +59,7 @@ class Start:
         task: that it is trained for.
         labels: in the order of the model's outputs; empty where the task has none.
         notes: what a person should know, a line each.
+        new: the names of the modules whose weights the files do not have.
     """
 
     model: Any
@@ -66,6 +67,7 @@ class Start:
     task: Task
     labels: list[str]
     notes: list[str]
+    new: list[str]
 
 
 def make_start(plan: TaskPlan, examples: Sequence[Example]) -> Start:
@@ -83,6 +85,7 @@ def make_start(plan: TaskPlan, examples: Sequence[Example]) -> Start:
     if labels and len(labels) < 2:
         raise ValueError(f"{plan.data}: all examples have the label {labels[0]!r}; there is nothing to tell apart")
     notes: list[str] = []
+    new: list[str] = []
     with fork_rng():
         manual_seed(plan.settings.seed)
         if plan.model == "lstm":
@@ -90,10 +93,10 @@ def make_start(plan: TaskPlan, examples: Sequence[Example]) -> Start:
             model = make_lstm(plan, tokenizer, labels)
         else:
             tokenizer = tokenizer_of(plan.model)
-            model, labels, notes = load_base(plan, labels)
+            model, labels, new, notes = load_base(plan, labels)
     check_vocabulary(plan.model, model, tokenizer)
     options = task_options(plan, model)
-    return Start(model, tokenizer, make_task(plan.task, tokenizer, labels, options), labels, notes)
+    return Start(model, tokenizer, make_task(plan.task, tokenizer, labels, options), labels, notes, new)
 
 
 def tokenizer_of(directory: str) -> Tokenizer:
@@ -131,8 +134,8 @@ def model_class(task: str, directory: str | Path) -> Any:
     return table[kind]
 
 
-def load_base(plan: TaskPlan, labels: list[str]) -> tuple[Any, list[str], list[str]]:
-    """Return the model of a directory with a head for the labels, their order, and notes."""
+def load_base(plan: TaskPlan, labels: list[str]) -> tuple[Any, list[str], list[str], list[str]]:
+    """Return the model of a directory with a head for the labels, their order, new modules, and notes."""
     known = read_config(Path(plan.model) / "config.json")
     cls = model_class(plan.task, plan.model)
     changes: dict[str, Any] = {}
@@ -160,9 +163,10 @@ def load_base(plan: TaskPlan, labels: list[str]) -> tuple[Any, list[str], list[s
         new |= {name for name, _ in model.named_parameters() if name.split(".")[0] == head}
     if new:
         notes.append(f"new weights, which training has to find: {', '.join(sorted(new))}")
-    if info["unexpected_keys"]:
-        notes.append(f"left out of the files: {', '.join(info['unexpected_keys'][:6])}")
-    return model, labels, notes
+    unused = [name for name in info["unexpected_keys"] if not name.endswith("position_ids")]  # those are no weights
+    if unused:
+        notes.append(f"weights of the files that the task has no use for: {', '.join(unused)}")
+    return model, labels, sorted({name.rpartition(".")[0] for name in new}), notes
 
 
 def _renew(model: Any, head: nn.Module) -> None:
@@ -281,16 +285,19 @@ def make_task(name: str, tokenizer: Tokenizer, labels: list[str], options: dict[
     return task
 
 
-def adapt(plan: TaskPlan, model: Any) -> list[str]:
-    """Put adapters into a model if the plan asks for them; return the names of the adapted layers."""
+def adapt(plan: TaskPlan, model: Any, new: Sequence[str]) -> list[str]:
+    """Put adapters into a model if the plan asks for them; return the names of the adapted layers.
+
+    The head, and modules whose weights are new, are trained whole and saved with the adapters.
+    """
     if not plan.lora_r:
         return []
-    head = [name for name in _HEADS if hasattr(model, name)]
+    whole = {*new, *(name for name in _HEADS if hasattr(model, name))}
     config = LoraConfig(
         r=plan.lora_r,
         lora_alpha=plan.lora_alpha or 2 * plan.lora_r,
         target_modules="all-linear" if plan.lora_target == ("all-linear",) else plan.lora_target or None,
-        modules_to_save=tuple(head) or None,
+        modules_to_save=tuple(sorted(whole)) or None,
         task_type=_PEFT_TASKS[plan.task],
         base_model_name_or_path=plan.model,
     )

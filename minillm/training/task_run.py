@@ -92,6 +92,7 @@ class TaskRun:
             "options": options,
             "data": data.to_dict(),
             "notes": start.notes,
+            "new_modules": start.new,
             "parameters": start.model.num_parameters(),
             "finished": False,
             "scores": {},
@@ -136,7 +137,7 @@ class TaskRun:
             found = info.get("format") if isinstance(info, dict) else None
             if found != FORMAT:
                 raise RunError(f"{path / TASK}: the format is {found!r}; this minillm reads {FORMAT!r}")
-            for name in ("labels", "options", "data", "finished", "scores"):
+            for name in ("labels", "options", "data", "new_modules", "finished", "scores"):
                 info[name]
             return cls(path, info, TaskPlan.from_dict(info["plan"]))
         except RunError:
@@ -183,6 +184,12 @@ class TaskRun:
         self._finish(tuner)
         return state
 
+    def load_model(self) -> Any:
+        """Return the model that is trained; its newest weights come from a checkpoint when training goes on."""
+        if self.model is None:
+            self.model = model_class(self.plan.task, self.path).from_pretrained(self.path)
+        return self.model
+
     def _tuner(self, task: Task | None = None) -> FineTuner:
         """Return the fine-tuner, over the model with its adapters."""
         if self.data is None:
@@ -194,9 +201,7 @@ class TaskRun:
                         f"{self.path}: the {name} data ({(before or part)['source']}) are not those that the run began "
                         "with, so it cannot go on; start a new one"
                     )
-        if self.model is None:
-            self.model = model_class(self.plan.task, self.path).from_pretrained(self.path)
-        adapt(self.plan, self.model)
+        adapt(self.plan, self.load_model(), self.info["new_modules"])
         task = task or self._task()
         examples = self.data.training_examples(self.plan)
         validation = self.data.validation.examples if self.data.validation else []

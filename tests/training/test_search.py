@@ -196,6 +196,7 @@ def test_trials_of_a_killed_process_are_done_again(search):
         other = search("lr=0.1,0.2", method="grid")
         other.run()  # beside the first
         assert [row["state"] for row in other.table()] == ["done", "running"]
+        found.study().enqueue_trial({"lr": 0.2})  # or it was killed before it took what it had chosen
     again = search("lr=0.1,0.2", method="grid")
     again.run()
     assert sorted(row["lr"] for row in rows_of(again)) == ["0.1", "0.2"]

@@ -382,6 +382,22 @@ def test_adapters_alone_and_merged(tmp_path, films):
     assert "`adapter/`" in (run.path / "README.md").read_text()
 
 
+def test_peft_reads_the_adapters(tmp_path, films):
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    peft = pytest.importorskip("peft")
+    bert = make_bert(tmp_path / "bert")  # without a pooler: it is new, as the head is
+    plan = TaskPlan("classify", str(bert), films, lora_r=2).with_values(BASE)
+    run = make_run(tmp_path / "run", plan)
+    base = transformers.AutoModelForSequenceClassification.from_pretrained(bert, num_labels=2)
+    model = peft.PeftModel.from_pretrained(base, run.path / "adapter").eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(run.path)
+    with torch.no_grad():
+        theirs = model(**tokenizer("a good film", return_tensors="pt")).logits.softmax(-1)[0].tolist()
+    ours = load_task(run.path).predict("a good film")["probabilities"]
+    np.testing.assert_allclose(list(ours.values()), theirs, atol=1e-5)
+
+
 def test_settings_reach_the_model(tmp_path, films):
     bert = make_bert(tmp_path / "bert")
     plan = TaskPlan("classify", str(bert), films, dropout=0.3, class_weights="balanced", augment=0.5).with_values(
