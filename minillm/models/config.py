@@ -20,13 +20,31 @@ _OF_THE_WRITER = {"architectures", "dtype", "torch_dtype", "transformers_version
 _OF_THE_CALL = {"output_attentions": False, "output_hidden_states": False, "return_dict": True}
 
 
+class ConfigType(type):
+    """The class of configs: their constructors take the other names of fields, too, as those of Transformers do."""
+
+    aliases: dict[str, str]
+    unused: frozenset[str]
+
+    def __call__(cls, *args: Any, **settings: Any) -> Any:
+        """Return a config; a field that is given under two names keeps its own."""
+        other = {name: settings.pop(name) for name in cls.unused & settings.keys()}
+        for alias in cls.aliases.keys() & settings.keys():
+            value = settings.pop(alias)
+            settings.setdefault(cls.aliases[alias], value)
+        if other:
+            settings["other"] = {**other, **settings.get("other", {})}
+        return super().__call__(*args, **settings)
+
+
 @dataclasses.dataclass
-class Config:
+class Config(metaclass=ConfigType):
     """Base of the settings of models; the names of the fields are those of Hugging Face's files.
 
     Attributes:
         model_type: what ``config.json`` calls this kind of model.
         aliases: other names of fields, in old files or for programs that handle many kinds of models.
+        unused: names of old files and programs that have no effect; they are kept in ``other``.
         other: what a file held that this kind of model does not use; it is written back.
         output_attentions: whether a model returns attention weights where its call does not say.
         output_hidden_states: whether it returns hidden states, likewise.
@@ -35,6 +53,7 @@ class Config:
 
     model_type: ClassVar[str] = ""
     aliases: ClassVar[dict[str, str]] = {}
+    unused: ClassVar[frozenset[str]] = frozenset()
 
     other: dict[str, Any] = dataclasses.field(default_factory=dict, kw_only=True, repr=False, compare=False)
     output_attentions: bool = dataclasses.field(default=False, kw_only=True, repr=False)

@@ -72,6 +72,7 @@ class GPT2Config(LabelsConfig):
         "num_attention_heads": "n_head",
         "max_position_embeddings": "n_positions",
     }
+    unused: ClassVar[frozenset[str]] = frozenset({"n_ctx"})
 
     vocab_size: int = 50257
     n_positions: int = 1024

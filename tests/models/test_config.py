@@ -51,3 +51,18 @@ def test_changes_replace_what_the_dictionary_says():
 def test_the_settings_of_another_kind_of_model_are_refused():
     with pytest.raises(ValueError, match="got the settings of a 'gpt2' model; it needs 'rnn_lm'"):
         RNNLMConfig.from_dict({"model_type": "gpt2"})
+
+
+def test_other_names_in_constructors():
+    given = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "max_position_embeddings": 64}
+    given["n_ctx"] = 7
+    config = GPT2Config(vocab_size=10, **given)
+    assert (config.n_embd, config.n_layer, config.n_head, config.n_positions) == (32, 3, 4, 64)
+    assert config.n_ctx == 7
+    assert config.other == {"n_ctx": 7}
+    assert GPT2Config.from_dict(config.to_dict()) == config
+    transformers = pytest.importorskip("transformers")
+    theirs = transformers.GPT2Config(vocab_size=10, **given)
+    assert all(getattr(theirs, name) == getattr(config, name) for name in [*given, "n_embd", "n_layer", "n_positions"])
+    with pytest.raises(TypeError, match="hidden_sizes"):
+        GPT2Config(hidden_sizes=32)
