@@ -19,6 +19,7 @@ from minillm import models
 from minillm.backend import manual_seed as set_seed
 from minillm.data.text_collators import DataCollatorForLanguageModeling, DataCollatorWithPadding
 from minillm.inference import GenerationConfig, GenerationMixin, TextIteratorStreamer, TextStreamer
+from minillm.inference.pipeline import pipeline
 from minillm.inference.translation import TranslationMixin
 from minillm.models import (
     BertConfig,
@@ -193,5 +194,6 @@ __all__ = [
     "get_cosine_schedule_with_warmup",
     "get_inverse_sqrt_schedule",
     "get_linear_schedule_with_warmup",
+    "pipeline",
     "set_seed",
 ]
