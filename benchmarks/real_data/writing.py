@@ -35,12 +35,17 @@ def written(setting: Any, name: str, reverse: bool, **changes: Any) -> dict[str,
     config = FineTuningConfig(batch_threads=setting.threads, **settings)
     tuner = FineTuner(model, task, train, validation, config, report=show)
     tuner.train()
-    return {**tuner.evaluate(test), "settings": changes, "examples": {"train": len(train), "test": len(test)}}
+    return {
+        **tuner.evaluate(test),
+        "validation": tuner.state.best_score,
+        "settings": changes,
+        "examples": {"train": len(train), "test": len(test)},
+    }
 
 
 def dates(setting: Any) -> dict[str, Any]:
-    return written(setting, "date", reverse=False, epochs=24, batch_size=32, lr=5e-3)
+    return written(setting, "date", reverse=False, epochs=5, batch_size=32, lr=5e-3)
 
 
 def additions(setting: Any) -> dict[str, Any]:
-    return written(setting, "addition", reverse=True, epochs=60, batch_size=64, lr=5e-3)
+    return written(setting, "addition", reverse=True, epochs=30, batch_size=32, lr=5e-3)
