@@ -51,3 +51,42 @@ def test_without_matplotlib_the_error_says_how_to_install_it(monkeypatch, tmp_pa
     assert not viz.can_plot()
     with pytest.raises(RuntimeError, match=r'Matplotlib is not installed; pip install "minillm\[plot\]"'):
         viz.plot_losses(RECORDS, tmp_path / "loss.png")
+
+
+TRIALS = [(0, {"lr": 0.1, "optimizer": "adam"}, 0.5), (1, {"lr": 0.01, "optimizer": "sgd"}, 0.7)]
+
+
+def test_pictures_of_fine_tuning(tmp_path):
+    pytest.importorskip("matplotlib")
+    records = [{"step": 1, "batch_loss": 0.9}, {"step": 2, "epoch": 1, "loss": 0.8, "accuracy": 0.6}]
+    viz.plot_scores(records, tmp_path / "scores.svg", metric="accuracy", title="films")
+    drawn = (tmp_path / "scores.svg").read_text()
+    assert "validation accuracy, higher is better" in drawn
+    assert "best: 0.6" in drawn
+    viz.plot_confusion([[8, 2], [0, 0]], ["neg", "a label that is far too long to stand there"], tmp_path / "c.svg")
+    drawn = (tmp_path / "c.svg").read_text()
+    assert "a label that is far too…" in drawn
+    viz.plot_trials(TRIALS, tmp_path / "t.svg", metric="perplexity", lower_is_better=True, logarithmic=["lr"])
+    drawn = (tmp_path / "t.svg").read_text()
+    for part in ("perplexity, lower is better", "best so far", "optimizer", "sgd"):
+        assert part in drawn
+
+
+def test_no_pictures_of_nothing(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    for draw, message in (
+        (lambda: viz.plot_scores([{"step": 1}], tmp_path / "a.png", metric="f1"), "the log holds no loss yet"),
+        (lambda: viz.plot_confusion([[1, 2]], ["a", "b"], tmp_path / "a.png"), "2 labels need a square"),
+        (lambda: viz.plot_trials([], tmp_path / "a.png", metric="f1"), "no trial has a score yet"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            draw()
+    monkeypatch.setattr(viz, "can_plot", lambda: False)
+    for draw in (
+        lambda: viz.plot_scores([{"step": 1, "loss": 1.0}], tmp_path / "a.png", metric="f1"),
+        lambda: viz.plot_confusion([[1]], ["a"], tmp_path / "a.png"),
+        lambda: viz.plot_trials(TRIALS, tmp_path / "a.png", metric="f1"),
+    ):
+        with pytest.raises(RuntimeError, match=r'pip install "minillm\[plot\]"'):
+            draw()
+    assert not list(tmp_path.iterdir())

@@ -294,7 +294,7 @@ class _Logged:
 
 
 def load_task(path: str | os.PathLike[str]) -> TrainedTask:
-    """Return a task and the model that was fine-tuned for it.
+    r"""Return a task and the model that was fine-tuned for it.
 
     Args:
         path: of a directory that ``minillm finetune --task`` wrote.
@@ -304,6 +304,17 @@ def load_task(path: str | os.PathLike[str]) -> TrainedTask:
 
     Raises:
         RunError: there is no such run, it has not ended, or its files are damaged.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "films.tsv")
+        ...     _ = path.write_text("text\tlabel\n" + "".join(f"{'good' if i % 2 else 'bad'} film {i}\t{i % 2}\n"
+        ...                                                    for i in range(40)))
+        ...     plan = TaskPlan("classify", "lstm", str(path)).with_values({"epochs": 3, "lr": 0.01})
+        ...     state = TaskRun.create(Path(folder, "films"), plan).train()
+        ...     load_task(Path(folder, "films")).predict(["good film", "bad film"])[0]["label"]
+        '1'
     """
     run = TaskRun.open(path)
     if not run.finished:
