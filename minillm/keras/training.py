@@ -54,7 +54,9 @@ class Trainable(Layer):
             raise TypeError(f"compile: {', '.join(sorted(unknown))} is not offered here")
         self.optimizer = optimizers.get(optimizer)
         self.loss = None if loss is None else losses.get(loss)
-        self._given = {"metrics": _listed(metrics), "weighted_metrics": _listed(weighted_metrics)}
+        if not self.compiled or metrics is not None or weighted_metrics is not None:
+            self._given = {"metrics": _listed(metrics), "weighted_metrics": _listed(weighted_metrics)}
+        # else those of the compile before stay, as in Keras
         self.compiled_with = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
         _check_metrics(self._given)
         self._loss_mean = _mean_of_loss()

@@ -375,3 +375,13 @@ def test_pad_sequences_and_categories_are_those_of_keras(both):
     for labels in ([0, 2, 1], [[0], [2]], np.array([[1, 0], [2, 2]])):
         np.testing.assert_array_equal(keras.utils.to_categorical(labels), real.utils.to_categorical(labels))
     assert math.isclose(keras.backend.epsilon(), real.backend.epsilon())
+
+
+def test_a_second_compile_without_metrics_keeps_those_of_the_first(both, points):
+    models = twins(both, classifier, points[0].shape[1])
+    for again in ({}, {"metrics": ["mse"]}, {"metrics": []}):
+        for model in models:
+            model.compile("sgd", "binary_crossentropy", metrics=["mae"])
+            model.compile("adam", "mse", **again)
+        got, wanted = (model.evaluate(*points, verbose=0, return_dict=True) for model in models)
+        assert got == pytest.approx(wanted, rel=1e-4)
