@@ -167,7 +167,7 @@ class Tensor(TensorBase):
     broadcast_to, expand = repetition.broadcast_to, repetition.expand
     repeat, repeat_interleave = repetition.repeat, repetition.repeat_interleave
 
-    narrow, select, split, chunk = pieces.narrow, pieces.select, pieces.split, pieces.chunk
+    narrow, select, chunk = pieces.narrow, pieces.select, pieces.chunk
     unbind, flip, roll = pieces.unbind, pieces.flip, pieces.roll
     tril, triu, diagonal, diag = diagonals.tril, diagonals.triu, diagonals.diagonal, diagonals.diag
 
@@ -190,6 +190,10 @@ class Tensor(TensorBase):
     def tile(self, *dims: Any) -> Any:
         """Return the whole tensor, repeated; see :func:`minillm.tile`."""
         return repetition.tile(self, shape.sizes_of("tile", dims))
+
+    def split(self, split_size: Any, dim: builtins.int = 0) -> Any:
+        """Return pieces of a size, or of these sizes; see :func:`minillm.split`."""
+        return pieces.split(self, split_size, dim)
 
     # -- shape and type -----------------------------------------------------------------------------
 

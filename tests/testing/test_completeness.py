@@ -69,6 +69,22 @@ def test_every_member_of_tensors_that_pytorch_has_has_cases():
     assert missing - NO_MEMBER_CASE == set()
 
 
+def test_methods_call_their_arguments_as_pytorch_does():
+    torch = pytest.importorskip("torch")
+    compared = 0
+    for name in sorted(n for n in dir(minillm.Tensor) if not n.startswith("__") and hasattr(torch.Tensor, n)):
+        try:
+            ours, theirs = (
+                list(inspect.signature(getattr(cls, name)).parameters)[1:] for cls in (minillm.Tensor, torch.Tensor)
+            )
+        except (ValueError, TypeError):  # of C++, or a property
+            continue
+        if theirs[:1] != ["args"]:
+            assert ours == theirs, name
+            compared += 1
+    assert compared > 3
+
+
 def test_nothing_in_the_table_is_unknown():
     for name in names():
         if name.startswith("Tensor.") or name in ("cast", "repeat"):  # a method alone
@@ -178,9 +194,9 @@ OTHER_SIGNATURES = {
 }  # fmt: skip
 
 
-def parameters(signature: inspect.Signature) -> list[tuple[str, object]]:
-    """Names and defaults; arrays of C++ signatures and callables as defaults only by being there."""
-    return [(p.name, "a function" if callable(p.default) and p.default is not p.empty else p.default)
+def parameters(signature: inspect.Signature) -> list[tuple[str, str, object]]:
+    """Names, kinds and defaults; functions as defaults only by being there."""
+    return [(p.name, p.kind.name, "a function" if callable(p.default) and p.default is not p.empty else p.default)
             for p in signature.parameters.values()]  # fmt: skip
 
 
