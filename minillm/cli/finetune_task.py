@@ -29,7 +29,7 @@ examples:
   minillm finetune --task tag --model models/bert --data wnut17 --train-last 2 --out runs/names
   minillm finetune --task lm --model models/gpt2 --data poems.txt --lora 8 --out runs/poems
   minillm finetune --task translate --model lstm --tokenizer char --data seq2seq-toy/date --reverse --metric exact \\
-      --epochs 10 --lr 2e-3 --batch-size 64 --out runs/dates
+      --epochs 10 --lr 8e-3 --batch-size 32 --out runs/dates
   minillm finetune --task classify --resume --out runs/films      go on after Ctrl-C or a crash
 """
 
