@@ -69,3 +69,24 @@ def test_softmax_without_a_dimension_warns_and_takes_that_of_torch(name, shape, 
 def test_softmax_in_another_dtype():
     assert F.softmax(minillm.ones(2), 0, dtype="float64").dtype == minillm.float64
     assert F.log_softmax(minillm.ones(2), 0, dtype="float64").dtype == minillm.float64
+
+
+@pytest.mark.parametrize("name", ["gelu", "gelu_tanh", "silu"])
+@pytest.mark.parametrize("sets", [("numpy", "numpy"), ("numpy", "numba"), ("numba", "numpy")])
+def test_a_retained_graph_gives_the_same_gradient_twice(name, sets):
+    if "numba" in sets:
+        pytest.importorskip("numba", reason="needs numba (extra: fast)")
+    function = {"gelu_tanh": lambda x: F.gelu(x, approximate="tanh")}.get(name) or getattr(F, name)
+    before = minillm.get_kernels()
+    try:
+        minillm.set_kernels(sets[0])
+        x = minillm.randn(3, 40, requires_grad=True)
+        h = x * 1
+        y = function(h)
+        minillm.set_kernels(sets[1])  # what was saved is the first set's
+        (wanted,) = minillm.autograd.grad(y.sum(), x, create_graph=True)
+        for _ in range(3):
+            (dx,) = minillm.autograd.grad(y.sum(), x, retain_graph=True)
+            np.testing.assert_allclose(dx.numpy(), wanted.detach().numpy(), rtol=1e-5, atol=1e-6)
+    finally:
+        minillm.set_kernels(before)
