@@ -124,7 +124,8 @@ class FineTuningState:
         batch: batches done of the next one.
         step: steps done.
         best_score: the best validation score, None before the first.
-        best_epoch: epochs done then.
+        best_epoch: epochs done then; of equal scores the later one counts.
+        waited: epochs without a better score.
         seconds: that training took so far.
         history: for each epoch its mean loss and its scores.
     """
@@ -134,6 +135,7 @@ class FineTuningState:
     step: int = 0
     best_score: float | None = None
     best_epoch: int = 0
+    waited: int = 0
     seconds: float = 0.0
     loss_sum: float = 0.0
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
@@ -282,7 +284,8 @@ class FineTuner:
             scores = self.evaluate(self.validation)
             record.update(scores)
             score = scores[self.task.metric] * (-1 if self.task.lower_is_better else 1)
-            better = state.best_score is None or score > state.best_score
+            better = state.best_score is None or score >= state.best_score
+            state.waited = 0 if state.best_score is None or score > state.best_score else state.waited + 1
             if better:
                 state.best_score = score
         record["best"] = better
@@ -304,8 +307,7 @@ class FineTuner:
         return scores
 
     def _patience_has_ended(self) -> bool:
-        waited = self.state.epoch - self.state.best_epoch
-        return bool(self.validation) and 0 < self.config.patience <= waited
+        return bool(self.validation) and 0 < self.config.patience <= self.state.waited
 
     def _keep(self) -> None:
         if self.directory is None:

@@ -101,7 +101,9 @@ def test_patience_ends_it():
     tuner = make_tuner(epochs=9, patience=2)
     scores = iter([0.5, 0.9, 0.6, 0.9, 1.0])
     tuner.task.scores = lambda model, examples: {"accuracy": next(scores)}
-    assert len(tuner.train().history) == 4
+    state = tuner.train()
+    assert len(state.history) == 4
+    assert state.best_epoch == 4  # as good as the second, and trained longer
 
 
 def test_runs_repeat_and_threads_agree():
