@@ -4,6 +4,8 @@
                          [--compiled] [--no-memory] [--json FILE] [--png FILE]
     python -m benchmarks kernels [NAMES] [--rounds N]    each kernel beside PyTorch's operation
     python -m benchmarks overhead                        what an operation costs beside its arithmetic
+    python -m benchmarks profile [WORKLOADS]             where the time goes: products, kernels, the engine, ...
+    python -m benchmarks.real_data [NAMES]               what models reach on real data
     python -m benchmarks growth [--json FILE] [--png FILE]  time and memory against length, batch, width, ...
 
 A workload is everyday work through the public API. All contestants run in turn in one process, on the same threads,
@@ -20,7 +22,7 @@ import sys
 
 from benchmarks.timing import use_threads
 
-PARTS = ("kernels", "overhead", "growth")
+PARTS = ("kernels", "overhead", "growth", "profile")
 
 
 def main(arguments: list[str] | None = None) -> None:

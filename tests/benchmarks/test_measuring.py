@@ -7,7 +7,7 @@ import mmap
 
 import pytest
 
-from benchmarks import growth, kernels, memory, overhead, report, timing
+from benchmarks import growth, kernels, memory, overhead, profile, report, timing
 from benchmarks.__main__ import main
 from benchmarks.kernel_cases import Case, cases, drawn, operation
 from benchmarks.products import Products, reading
@@ -128,3 +128,13 @@ def test_command_names_what_it_does_not_know(capsys):
     with pytest.raises(SystemExit):
         main(["W7"])
     assert "no workload named W7; there are W1a" in capsys.readouterr().err
+
+
+def test_profile(capsys):
+    profile.main(["W5", "--tiny", "--rounds", "2", "--kernels", "numpy"])
+    printed = capsys.readouterr().out
+    assert "W5: minillm numpy" in printed
+    assert "products" in printed
+    assert "engine" in printed
+    with pytest.raises(SystemExit):
+        profile.main(["W6"])
