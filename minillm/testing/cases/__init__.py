@@ -57,7 +57,7 @@ def cases_of(name: str) -> list[Case]:
 
     Example:
         >>> print(*cases_of("bmm"))
-        bmm-0 bmm-1 bmm-2 bmm-3
+        bmm-0 bmm-1 bmm-2 bmm-3 bmm-4 bmm-5
     """
     family, calls = next((family, table[name]) for family, table in FAMILIES.items() if name in table)
     if family in OPERATIONS and hasattr(Tensor, name) and name not in OTHER_METHODS:
