@@ -12,6 +12,7 @@ import numpy as np
 
 from minillm import nn, ops
 from minillm.autograd import no_grad
+from minillm.data.pad_sequences import pad_sequences
 from minillm.inference.context import evaluating
 from minillm.inference.generation import generate
 from minillm.inference.generation_mixin import GenerationMixin
@@ -179,10 +180,6 @@ def _padded(sources: Any, padding: int) -> tuple[Any, Any]:
     rows = [np.asarray(row, np.int64).reshape(-1) for row in sources]
     if not rows or not all(map(len, rows)):
         raise ValueError("translate: a source is empty; each needs at least one token")
-    longest = max(map(len, rows))
-    tokens = np.full((len(rows), longest), padding, np.int64)
-    seen = np.zeros((len(rows), longest), np.int64)
-    for i, row in enumerate(rows):
-        tokens[i, : len(row)] = row
-        seen[i, : len(row)] = 1
+    tokens = pad_sequences(rows, dtype="int64", padding="post", value=padding)
+    seen = pad_sequences([np.ones(len(row)) for row in rows], dtype="int64", padding="post")
     return tokens, seen

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minillm.data.pad_sequences import pad_sequences
 from minillm.ops import Tensor
 from minillm.ops import tensor as as_tensor
 
@@ -64,11 +65,7 @@ class Task:
     def _column(self, name: str, values: list[Any]) -> Any:
         if not isinstance(values[0], (list, tuple, np.ndarray)):
             return np.asarray(values)
-        longest = max(map(len, values))
-        rows = np.full((len(values), longest), self.fillers.get(name, 0), np.int64)
-        for i, row in enumerate(values):
-            rows[i, : len(row)] = row
-        return rows
+        return pad_sequences(values, dtype="int64", padding="post", value=self.fillers.get(name, 0))
 
     def batches(self, features: list[Features], device: Any) -> Iterator[tuple[list[int], dict[str, Tensor]]]:
         """Yield batches for reading alone, the longest examples first, each with the places of its examples."""
