@@ -19,7 +19,7 @@ demo: $(VENV)/.installed-plot,fast ## train a small language model and let it wr
 test: $(VENV)/.installed-test $(VENV)/.models ## run the tests
 	$(PY) -m pytest $(ARGS)
 
-lint: $(VENV)/.installed-lint $(VENV)/.installed-plot,fast ## check style and types
+lint: $(VENV)/.installed-lint ## check style and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy --strict minillm
 
