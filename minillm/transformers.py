@@ -24,6 +24,9 @@ from minillm.inference.translation import TranslationMixin
 from minillm.models import (
     BertConfig,
     BertForMaskedLM,
+    BertForMultipleChoice,
+    BertForNextSentencePrediction,
+    BertForPreTraining,
     BertForQuestionAnswering,
     BertForSequenceClassification,
     BertForTokenClassification,
@@ -126,6 +129,24 @@ class AutoModelForMaskedLM(AutoClass):
     table: ClassVar = {"bert": BertForMaskedLM}
 
 
+class AutoModelForPreTraining(AutoClass):
+    """Any model with the heads that it is pretrained with."""
+
+    table: ClassVar = {"bert": BertForPreTraining, "gpt2": GPT2LMHeadModel, "llama": LlamaForCausalLM}
+
+
+class AutoModelForNextSentencePrediction(AutoClass):
+    """Any model that tells whether one text follows another."""
+
+    table: ClassVar = {"bert": BertForNextSentencePrediction}
+
+
+class AutoModelForMultipleChoice(AutoClass):
+    """Any model that picks one of several texts."""
+
+    table: ClassVar = {"bert": BertForMultipleChoice}
+
+
 class AutoModelForSequenceClassification(AutoClass):
     """Any model that labels texts."""
 
@@ -149,6 +170,9 @@ __all__ = [
     "AutoModel",
     "AutoModelForCausalLM",
     "AutoModelForMaskedLM",
+    "AutoModelForMultipleChoice",
+    "AutoModelForNextSentencePrediction",
+    "AutoModelForPreTraining",
     "AutoModelForQuestionAnswering",
     "AutoModelForSeq2SeqLM",
     "AutoModelForSequenceClassification",
@@ -157,6 +181,9 @@ __all__ = [
     "BatchEncoding",
     "BertConfig",
     "BertForMaskedLM",
+    "BertForMultipleChoice",
+    "BertForNextSentencePrediction",
+    "BertForPreTraining",
     "BertForQuestionAnswering",
     "BertForSequenceClassification",
     "BertForTokenClassification",

@@ -13,6 +13,9 @@ from minillm.transformers import (
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
+    AutoModelForMultipleChoice,
+    AutoModelForNextSentencePrediction,
+    AutoModelForPreTraining,
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -56,6 +59,9 @@ def test_every_name_is_one_of_theirs():
         (AutoModelForSequenceClassification, "gpt2", "GPT2ForSequenceClassification"),
         (AutoModelForTokenClassification, "bert", "BertForTokenClassification"),
         (AutoModelForQuestionAnswering, "bert", "BertForQuestionAnswering"),
+        (AutoModelForNextSentencePrediction, "bert", "BertForNextSentencePrediction"),
+        (AutoModelForPreTraining, "bert", "BertForPreTraining"),
+        (AutoModelForPreTraining, "gpt2", "GPT2LMHeadModel"),
     ],
 )
 def test_the_kind_is_told_by_the_files(tmp_path, auto, kind, name):
@@ -68,6 +74,13 @@ def test_the_kind_is_told_by_the_files(tmp_path, auto, kind, name):
     x = minillm.tensor([[1, 2, 3]])
     assert (back(x)[0] == model.eval()(x)[0]).all()
     assert AutoConfig.from_pretrained(tmp_path) == TINY[kind]
+
+
+def test_choices_are_read_as_they_were_saved(tmp_path):
+    model = AutoModelForMultipleChoice.from_config(TINY["bert"]).eval()
+    model.save_pretrained(tmp_path)
+    x = minillm.tensor([[[1, 2, 3], [4, 5, 6]]])
+    assert (AutoModelForMultipleChoice.from_pretrained(tmp_path)(x).logits == model(x).logits).all()
 
 
 def test_models_with_generate_are_the_same_models(tmp_path):

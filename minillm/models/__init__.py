@@ -8,11 +8,12 @@ from typing import Any
 
 from minillm.models.bert import BertConfig, BertModel
 from minillm.models.bert_heads import (
-    BertForMaskedLM,
+    BertForMultipleChoice,
     BertForQuestionAnswering,
     BertForSequenceClassification,
     BertForTokenClassification,
 )
+from minillm.models.bert_pretraining import BertForMaskedLM, BertForNextSentencePrediction, BertForPreTraining
 from minillm.models.cache import KVCache
 from minillm.models.config import Config, read_config
 from minillm.models.gpt2 import GPT2Config, GPT2LMHeadModel, GPT2Model
@@ -39,6 +40,9 @@ __all__ = [
     "LANGUAGE_MODELS",
     "BertConfig",
     "BertForMaskedLM",
+    "BertForMultipleChoice",
+    "BertForNextSentencePrediction",
+    "BertForPreTraining",
     "BertForQuestionAnswering",
     "BertForSequenceClassification",
     "BertForTokenClassification",

@@ -1,4 +1,4 @@
-"""BERT: an encoder that reads a text in both directions at once; its heads are in ``bert_heads``.
+"""BERT: an encoder that reads a text in both directions at once; its heads are beside.
 
 Source: Devlin, Chang, Lee and Toutanova, "BERT: Pre-training of Deep Bidirectional Transformers for Language
 Understanding" (2019); each part is followed by layer norm (post-norm), as in Vaswani et al. (2017)::

@@ -1,22 +1,21 @@
-"""BERT's heads: what answers from what the encoder read.
+"""BERT's heads for fine-tuning: what answers from what the encoder read; those of pretraining are beside.
 
-Each is a linear layer on hidden states: on that of [CLS], pooled, for a label of the whole text; on each for a
-label of every token, for the begin and end of an answer, or for the token that was masked.
+Each is a linear layer on hidden states: on that of [CLS], pooled, for a label of the whole text, or for how well
+it fits as a choice among several; on each for a label of every token, or for the begin and end of an answer.
 
-Source: Devlin, Chang, Lee and Toutanova, "BERT" (2019), sections 3.1 and 4. The names of the parameters are
-those of Hugging Face's files.
+Source: Devlin, Chang, Lee and Toutanova, "BERT" (2019), section 4. The names of the parameters are those of
+Hugging Face's files.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from minillm import nn, ops
-from minillm.models.activations import ACTIVATIONS
+from minillm import nn
+from minillm.autograd.errors import OperationError
 from minillm.models.bert import BertConfig, BertModel, BertPretrainedModel
-from minillm.models.labels import classification_loss, span_loss, token_loss
+from minillm.models.labels import choice_loss, classification_loss, span_loss, token_loss
 from minillm.models.output import ModelOutput
-from minillm.models.resizing import resize_rows
 from minillm.ops import Tensor
 
 
@@ -101,6 +100,65 @@ class BertForSequenceClassification(BertHeadModel):
         return classification_loss(logits, labels, self.config)
 
 
+class BertForMultipleChoice(BertHeadModel):
+    """BERT that picks one of N texts, such as answers to a question: a linear layer on each text's pooled state.
+
+    Example:
+        >>> import minillm
+        >>> config = BertConfig(vocab_size=65, hidden_size=32, num_hidden_layers=2, num_attention_heads=4)
+        >>> model = BertForMultipleChoice(config)
+        >>> model(minillm.zeros(2, 3, 8, dtype="int64"), labels=minillm.tensor([0, 2])).logits.shape
+        (2, 3)
+    """
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__(config, add_pooling_layer=True)
+        self.dropout = self.head_dropout()
+        self.classifier = nn.Linear(config.hidden_size, 1)
+        self.classifier.apply(self._init_weights)
+
+    def _logits(self, encoded: ModelOutput) -> Tensor:
+        return self.classifier(self.dropout(encoded.pooler_output))  # (B N, 1)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        *,
+        return_dict: bool | None = None,
+        **options: Any,
+    ) -> ModelOutput | tuple[Any, ...]:
+        """Return ``logits``, (B, N), and ``loss`` where labels are given; hidden states are those of B N texts.
+
+        All that is read has one axis more than :meth:`BertModel.forward` says: ``input_ids`` is (B, N, T). Labels
+        are the numbers of the right texts, (B,).
+
+        Raises:
+            OperationError: tokens or labels of another shape.
+        """
+        given = inputs_embeds if input_ids is None else input_ids
+        axes = 4 if input_ids is None else 3
+        if given is not None and given.ndim != axes:
+            needed = "(B, N, T)" if axes == 3 else "(B, N, T, C)"
+            raise OperationError(f"BertForMultipleChoice: got tokens of shape {given.shape}; it needs {needed}")
+        read = (input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
+        texts = (None if part is None else part.reshape(-1, *part.shape[2:]) for part in read)  # B N of them
+        output = super().forward(*texts, return_dict=True, **options)
+        assert isinstance(output, ModelOutput)
+        assert given is not None
+        logits = output.logits.reshape(given.shape[0], given.shape[1])
+        return ModelOutput(
+            loss=None if labels is None else choice_loss(logits, labels),
+            logits=logits,
+            hidden_states=output.hidden_states,
+            attentions=output.attentions,
+        ).unless_tuple(self._returns_dict(return_dict))
+
+
 class BertForTokenClassification(BertHeadModel):
     """BERT that labels every token: a linear layer on each hidden state.
 
@@ -175,76 +233,3 @@ class BertForQuestionAnswering(BertHeadModel):
             hidden_states=output.hidden_states,
             attentions=output.attentions,
         ).unless_tuple(self._returns_dict(return_dict))
-
-
-class BertPredictionTransform(nn.Module):
-    """layer_norm(act(W x + b))."""
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
-        self.act = ACTIVATIONS[config.hidden_act]
-        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.LayerNorm(self.act(self.dense(x)))
-
-
-class BertPredictionHead(nn.Module):
-    """The scores of each token of the vocabulary: layer_norm(act(W x + b)) E^T + c, E the token embedding."""
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
-        self.bias: Tensor = nn.Parameter(ops.zeros(config.vocab_size))
-        self.transform = BertPredictionTransform(config)
-        self.decoder = nn.Linear(config.hidden_size, config.vocab_size)
-        if config.tie_word_embeddings:  # else files have both, and the decoder's own counts
-            self.decoder.bias = self.bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.decoder(self.transform(x))
-
-
-class BertMaskedHead(nn.Module):
-    """Holds the head under the name that it has in files."""
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
-        self.predictions = BertPredictionHead(config)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.predictions(x)
-
-
-class BertForMaskedLM(BertHeadModel):
-    """BERT that guesses tokens that were masked: how it is pretrained.
-
-    Example:
-        >>> import minillm
-        >>> config = BertConfig(vocab_size=65, hidden_size=32, num_hidden_layers=2, num_attention_heads=4)
-        >>> BertForMaskedLM(config)(minillm.zeros(2, 8, dtype="int64")).logits.shape
-        (2, 8, 65)
-    """
-
-    output_embeddings: ClassVar[str | None] = "cls.predictions.decoder"
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__(config)
-        self.cls = BertMaskedHead(config)
-        self.cls.apply(self._init_weights)
-        if config.tie_word_embeddings:
-            self.cls.predictions.decoder.weight = self.bert.embeddings.word_embeddings.weight
-
-    def _logits(self, encoded: ModelOutput) -> Tensor:
-        return self.cls(encoded.last_hidden_state)  # (B, T, V)
-
-    def resize_token_embeddings(
-        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None
-    ) -> Any:
-        """Give the model so many tokens; the bias of the scores stands under two names."""
-        embedding = super().resize_token_embeddings(new_num_tokens, pad_to_multiple_of)
-        predictions, tied = self.cls.predictions, self.config.tie_word_embeddings
-        bias = predictions.decoder.bias if tied else resize_rows(predictions.bias, len(embedding.weight))
-        assert bias is not None
-        predictions.bias = bias
-        return embedding

@@ -86,9 +86,7 @@ def classification_loss(logits: Tensor, labels: Tensor, config: LabelsConfig) ->
         else:
             problem = "single_label" if labels.dtype.kind in "iu" else "multi_label"
     if problem.startswith("single_label"):
-        if labels.numel() != logits.shape[0]:
-            raise OperationError(f"labels: got shape {labels.shape}; it needs ({logits.shape[0]},)")
-        return F.cross_entropy(logits, labels.reshape(-1), ignore_index=-100)
+        return choice_loss(logits, labels)
     if config.num_labels == 1 and labels.numel() == logits.shape[0]:
         labels = labels.reshape(logits.shape)
     if labels.shape != logits.shape:
@@ -97,6 +95,22 @@ def classification_loss(logits: Tensor, labels: Tensor, config: LabelsConfig) ->
     if problem == "regression":
         return F.mse_loss(logits, labels)
     return F.binary_cross_entropy_with_logits(logits, labels)
+
+
+def choice_loss(logits: Tensor, labels: Tensor, name: str = "labels") -> Tensor:
+    """Return the mean cross-entropy of the one right label of several, -100 left out: (B, L) and (B,).
+
+    Args:
+        logits: (B, L).
+        labels: (B,) whole numbers, in any shape.
+        name: of the labels, for errors.
+
+    Raises:
+        OperationError: another number of labels.
+    """
+    if labels.numel() != logits.shape[0]:
+        raise OperationError(f"{name}: got shape {labels.shape}; it needs ({logits.shape[0]},)")
+    return F.cross_entropy(logits, labels.reshape(-1), ignore_index=-100)
 
 
 def token_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -10,6 +10,9 @@ from minillm.autograd.errors import OperationError
 from minillm.models import (
     BertConfig,
     BertForMaskedLM,
+    BertForMultipleChoice,
+    BertForNextSentencePrediction,
+    BertForPreTraining,
     BertForQuestionAnswering,
     BertForSequenceClassification,
     BertForTokenClassification,
@@ -36,6 +39,8 @@ def tokens(rows: int = 2, length: int = 7, seed: int = 0) -> minillm.Tensor:
         (BertForSequenceClassification, {"labels": [0, 1]}),
         (BertForTokenClassification, {"labels": [[0, 1, -100], [1, 1, 0]]}),
         (BertForQuestionAnswering, {"start_positions": [0, 1], "end_positions": [[1], [2]]}),
+        (BertForNextSentencePrediction, {"labels": [[0], [1]]}),
+        (BertForPreTraining, {"labels": [[1, 2, -100], [3, 4, 5]], "next_sentence_label": [0, 1]}),
     ],
 )
 def test_every_head_learns_on_each_device(device, head, labels):
@@ -45,6 +50,31 @@ def test_every_head_learns_on_each_device(device, head, labels):
     output = model(minillm.tensor([[1, 2, 3], [4, 5, 0]]), attention_mask=mask, **given)
     output.loss.backward()
     assert all(p.grad is not None for p in model.parameters())
+
+
+def test_a_choice_is_learned_on_each_device(device):
+    model = BertForMultipleChoice(tiny())
+    x = minillm.tensor([[[1, 2, 3], [4, 5, 0], [6, 7, 8]], [[1, 2, 3], [4, 0, 0], [9, 0, 0]]])
+    output = model(x, attention_mask=(x != 0).long(), labels=minillm.tensor([0, 2]))
+    assert output.logits.shape == (2, 3)
+    output.loss.backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_choices_do_not_depend_on_each_other():
+    model, x = BertForMultipleChoice(tiny()).eval(), tokens(6).reshape(2, 3, 7)
+    logits = model(x).logits.numpy(force=True)
+    alone = model(x[1:, 2:]).logits.numpy(force=True)
+    np.testing.assert_allclose(alone[0, 0], logits[1, 2], atol=1e-6)
+
+
+def test_pretraining_has_a_loss_where_both_labels_are_given():
+    model, x = BertForPreTraining(tiny()).eval(), tokens()
+    assert "loss" not in model(x, labels=x)
+    assert "loss" not in model(x, next_sentence_label=minillm.tensor([0, 1]))
+    model.resize_token_embeddings(40)
+    assert model(x).prediction_logits.shape == (2, 7, 40)
+    assert model.cls.predictions.decoder.bias is model.cls.predictions.bias
 
 
 def test_padding_changes_nothing():
@@ -137,6 +167,14 @@ def test_numbers_of_labels():
                 tokens(), start_positions=minillm.tensor([1]), end_positions=minillm.tensor([1])
             ),
             r"positions: got shape \(1,\); it needs \(2,\)",
+        ),
+        (
+            lambda: BertForMultipleChoice(tiny())(tokens()),
+            r"BertForMultipleChoice: got tokens of shape \(2, 7\); it needs \(B, N, T\)",
+        ),
+        (
+            lambda: BertForPreTraining(tiny())(tokens(), labels=tokens(), next_sentence_label=minillm.tensor([1])),
+            r"next_sentence_label: got shape \(1,\); it needs \(2,\)",
         ),
     ],
 )
