@@ -1,4 +1,4 @@
-"""GELU and SiLU: values and slopes against float64, across tiles, in every dtype."""
+"""GELU, SiLU and erf: values and slopes against float64, across tiles, in every dtype."""
 
 from __future__ import annotations
 
@@ -54,6 +54,27 @@ def test_gelu_in_float32_is_as_good_as_float32(kernels):
     middle = np.abs(x) > 1e-2
     assert np.abs((y - exact)[middle] / x[middle]).max() < 1.6e-7
     assert np.abs(slope - exact_slope).max() < 2e-7
+
+
+def test_gelu_of_large_numbers_is_the_number_or_nothing(kernels):
+    """The fitted polynomial keeps its sign far beyond the numbers that it was fitted to, and may overflow."""
+    x = np.logspace(0.8, 38, 200_001).astype("float32")
+    for sign, slope in ((1, 1), (-1, 0)):
+        y, saved = kernels.gelu(sign * x, True)
+        np.testing.assert_allclose(y, x * slope, atol=1e-6)
+        np.testing.assert_allclose(kernels.gelu_backward(np.ones_like(x), saved), np.full_like(x, slope), atol=1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "error"), [("float64", 3e-16), ("float32", 1.7e-7), ("float16", 5e-4)])
+def test_erf(dtype, error, kernels, device):
+    x = np.concatenate([np.linspace(-7, 7, 40_001), [0.0, 1e-7, 1e4, -6e4, np.inf, -np.inf, np.nan]]).astype(dtype)
+    exact = np.array([math.erf(v) for v in x.astype("float64")])
+    y = to_numpy(kernels.erf(to_device(x, device)))
+    assert y.dtype == x.dtype
+    assert np.isnan(y[-1])
+    assert np.abs(y - exact)[:-1].max() < error
+    small = np.abs(x) < 0.5
+    np.testing.assert_allclose(y[small], exact[small], rtol=2 * error, atol=6e-8 if dtype == "float16" else 0)
 
 
 @pytest.mark.parametrize("name", EXACT)

@@ -15,15 +15,17 @@ def silu(x: Array, with_slope: bool) -> tuple[Array, Array | None]:
     """Return x s, s = sigmoid(x) = (1 + tanh(x / 2)) / 2, and what :func:`silu_backward` needs."""
 
     def compute(xp: Any, x: Array, y: Array, slope: Array | None, buffers: Array) -> None:
-        (z,) = buffers
-        xp.multiply(x, 0.5, out=z)
-        xp.tanh(z, out=z)
-        s = z if slope is None else slope
-        halfway(xp, z, s)
-        xp.multiply(x, s, out=y)
-        if slope is not None:  # s + x s (1 - s)
-            times_one_minus(xp, y, s, z)
-            slope += z
+        (half,) = buffers
+        xp.multiply(x, 0.5, out=half)
+        xp.tanh(half, out=y)
+        if slope is None:
+            y += 1
+            y *= half
+        else:  # s + x s (1 - s)
+            halfway(xp, y, slope)
+            y *= half
+            times_one_minus(xp, y, slope, half)
+            slope += half
 
     return value_and_slope(x, compute, 1, with_slope)
 
@@ -37,9 +39,9 @@ silu_backward = slope_backward
 
 
 def halfway(xp: Any, x: Array, out: Array) -> None:
-    """Write (1 + x) / 2."""
+    """Write (1 + x) / 2; x, which may be ``out``, becomes 1 + x."""
+    x += 1
     xp.multiply(x, 0.5, out=out)
-    xp.add(out, 0.5, out=out)
 
 
 def times_one_minus(xp: Any, y: Array, s: Array, out: Array) -> None:

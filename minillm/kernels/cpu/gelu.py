@@ -14,20 +14,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from minillm.backend import Array, xp_of
 from minillm.kernels.cpu.activation import halfway, slope_backward, times_one_minus
-from minillm.kernels.cpu.erf import erf
+from minillm.kernels.cpu.erf import erf, horner
 from minillm.kernels.cpu.tiles import value_and_slope
 
 # P(t) = c_0 + c_1 t + ... + c_6 t^6, minimax for the error of Phi on 0 <= t <= 5.5^2.
 _P = (
     7.97884941e-1, 3.63330846e-2, -3.25949756e-5, -5.53061937e-5, 3.96474441e-6, -1.32263338e-7, 1.75617070e-9,
 )  # fmt: skip
-# As a product with (1, t, t^2, t^3): P(t) = first row + t^3 * second row.
-_HALVES = np.array([_P[:4], (0.0, *_P[4:])], dtype=np.float32)
-_LARGEST = 210.0  # of t: from there on exp(-t / 2) is 0 and tanh is 1 in any case; t^6 would overflow
 
 _DENSITY = 1 / math.sqrt(2 * math.pi)  # phi(x) = _DENSITY exp(-x^2 / 2)
 _K = math.sqrt(2 / math.pi)
@@ -43,33 +38,23 @@ def gelu(x: Array, with_slope: bool) -> tuple[Array, Array | None]:
     """
     if x.dtype.itemsize == 8:
         return _gelu_exact(x, with_slope)
-    halves = xp_of(x).asarray(_HALVES)
 
     def compute(xp: Any, x: Array, y: Array, slope: Array | None, buffers: Array) -> None:
-        powers, sums, z = buffers[:4], buffers[4:], buffers[5]
-        square = powers[1]
-        powers[0] = 1.0
+        square, z = buffers
         xp.multiply(x, x, out=square)
-        if xp is not np or not square.max() <= _LARGEST:  # NaN too: there may be others beside it
-            xp.minimum(square, _LARGEST, out=square)
-        xp.multiply(square, square, out=powers[2])
-        xp.multiply(square, powers[2], out=powers[3])
-        xp.dot(halves, powers, out=sums)  # the polynomial as a product: half the time of Horner's rule
-        z *= powers[3]
-        z += sums[0]
+        horner(xp, _P, square, z)
         z *= x
-        xp.tanh(z, out=z)
-        phi = z if slope is None else slope
-        halfway(xp, z, phi)
-        xp.multiply(x, phi, out=y)
+        xp.tanh(z, out=y)
+        halfway(xp, y, y)  # Phi
         if slope is not None:  # Phi + x phi
-            xp.multiply(square, -0.5, out=z)
-            xp.exp(z, out=z)
-            z *= x
-            z *= _DENSITY
-            slope += z
+            square *= -0.5
+            xp.exp(square, out=slope)
+            slope *= x
+            slope *= _DENSITY
+            slope += y
+        y *= x
 
-    return value_and_slope(x, compute, 6, with_slope)
+    return value_and_slope(x, compute, 2, with_slope)
 
 
 def _gelu_exact(x: Array, with_slope: bool) -> tuple[Array, Array | None]:
@@ -87,12 +72,11 @@ def gelu_tanh(x: Array, with_slope: bool) -> tuple[Array, Array | None]:
     def compute(xp: Any, x: Array, y: Array, slope: Array | None, buffers: Array) -> None:
         square, z = buffers
         xp.multiply(x, x, out=square)
-        xp.multiply(square, _K * _A, out=z)
-        z += _K
+        horner(xp, (_K, _K * _A), square, z)
         z *= x
-        xp.tanh(z, out=z)
-        s = z if slope is None else slope
-        halfway(xp, z, s)
+        s = y if slope is None else slope
+        xp.tanh(z, out=y)
+        halfway(xp, y, s)
         xp.multiply(x, s, out=y)
         if slope is not None:  # s + 2 x s (1 - s) K (1 + 3 A x^2)
             square *= 6 * _K * _A

