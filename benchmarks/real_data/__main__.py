@@ -29,6 +29,13 @@ def minilm_folder(given: str | None) -> Path | None:
     return None if package is None or package.origin is None else Path(package.origin).parent / "model"
 
 
+def write(path: Path, name: str, record: dict[str, Any]) -> None:
+    """Put the figures of one run into a file, as it stands now: other runs may have written theirs meanwhile."""
+    results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    results[name] = record
+    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.real_data", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -52,9 +59,6 @@ def main(arguments: list[str] | None = None) -> None:
     if unknown:
         parser.error(f"no run named {', '.join(unknown)}; --list shows them")
     folder = minilm_folder(options.minilm)
-    results: dict[str, Any] = {}
-    if options.json and Path(options.json).is_file():
-        results = json.loads(Path(options.json).read_text(encoding="utf-8"))
     for name in names:
         run = RUNS[name]
         if run.needs_encoder and folder is None:
@@ -69,12 +73,12 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"    {run.metric} {value:.4f}{reached}; simple methods {run.simple}; {times}", flush=True)
         texts = "\n\n".join(figures.pop("written", []))
         print(texts, end="\n" if texts else "", flush=True)
-        results[name] = {"about": run.about, "metric": run.metric, "bar": run.bar, "simple": run.simple,
-                         "seconds": round(seconds), "cpu_seconds": round(processor), **figures}  # fmt: skip
         if options.json:
             if texts:
                 Path(options.json).with_name(f"{name}.txt").write_text(texts + "\n", encoding="utf-8")
-            Path(options.json).write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            record = {"about": run.about, "metric": run.metric, "bar": run.bar, "simple": run.simple,
+                      "seconds": round(seconds), "cpu_seconds": round(processor), **figures}  # fmt: skip
+            write(Path(options.json), name, record)
 
 
 if __name__ == "__main__":
