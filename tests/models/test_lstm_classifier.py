@@ -64,6 +64,20 @@ def test_padding_changes_nothing_and_files_come_back(kind, tmp_path):
     np.testing.assert_array_equal(back(minillm.tensor(ids)).logits.detach().numpy(), together)
 
 
+def test_initial_weights_are_even_and_small_and_the_range_is_in_the_file(tmp_path):
+    model = make(vocab_size=500, embedding_dim=40, hidden_size=50, initializer_range=0.2, pooling="mean")
+    for weight in (model.embedding.weight.detach().numpy(), model.classifier.weight.detach().numpy()):
+        assert np.abs(weight).max() == pytest.approx(0.2, rel=0.05)
+        assert weight.std() == pytest.approx(0.2 / 3**0.5, rel=0.1)
+    assert not model.embedding.weight.detach().numpy()[0].any()  # of padding
+    assert not model.classifier.bias.detach().numpy().any()
+    bound = 1 / 50**0.5  # of nn.LSTM
+    assert np.abs(model.lstm.weight_hh_l0.detach().numpy()).max() == pytest.approx(bound, rel=0.05)
+    model.save_pretrained(tmp_path)
+    back = LSTMForSequenceClassification.from_pretrained(tmp_path)
+    assert (back.config.initializer_range, back.config.pooling) == (0.2, "mean")
+
+
 @pytest.mark.parametrize("kind", [LSTMForSequenceClassification, LSTMForTokenClassification])
 def test_they_learn(kind):
     minillm.manual_seed(0)

@@ -42,7 +42,7 @@ def make_task(**options):
 
 def make_lstm(seed=0):
     minillm.manual_seed(seed)
-    config = LSTMClassifierConfig(vocab_size=20, embedding_dim=16, hidden_size=8, dropout=0.1)
+    config = LSTMClassifierConfig(vocab_size=20, embedding_dim=16, hidden_size=8, dropout=0.1, initializer_range=0.5)
     return LSTMForSequenceClassification(config)
 
 
