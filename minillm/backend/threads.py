@@ -27,8 +27,8 @@ __all__ = ["get_num_threads", "in_parts", "set_num_threads"]
 def set_num_threads(number: int) -> None:
     """Let matrix products and compiled loops on the CPU use so many threads, from now on.
 
-    Where NumPy was built with another library than OpenBLAS, nothing changes; set that library's environment
-    variable before Python starts, such as ``OMP_NUM_THREADS``.
+    Where NumPy was built with another library than OpenBLAS, its products do not change; set that library's
+    environment variable before Python starts, such as ``OMP_NUM_THREADS``.
 
     Raises:
         ValueError: the number is not positive.
@@ -44,20 +44,36 @@ def set_num_threads(number: int) -> None:
         raise TypeError(f"set_num_threads: expects a whole number, got {number!r}")
     if number < 1:
         raise ValueError(f"set_num_threads: expects a positive number, got {number}")
-    global _number_after
-    if controls := _controls():
-        with _lock:
-            if _num_cut:
-                _number_after = number
-            else:
-                controls[1](number)
+    global _number
+    with _lock:
+        _number = number
+        if not _num_cut:
+            _apply(number)
 
 
 def get_num_threads() -> int:
-    """Return how many threads matrix products on the CPU may use; the number of cores where none can tell."""
+    """Return how many threads matrix products and compiled loops on the CPU may use.
+
+    Before :func:`set_num_threads` is called, that is what OpenBLAS took from the environment, or the number of cores.
+    """
+    global _number
+    if _number is None:
+        controls = _controls()
+        _number = int(controls[0]()) if controls else os.cpu_count() or 1
+    return _number
+
+
+def tell_number_of_threads(limit: Callable[[int], None]) -> None:
+    """Call ``limit`` with the number of threads, now and whenever it changes."""
+    _limits.append(limit)
+    limit(1 if _num_cut else get_num_threads())
+
+
+def _apply(number: int) -> None:
     if controls := _controls():
-        return _number_after or int(controls[0]())
-    return os.cpu_count() or 1
+        controls[1](number)
+    for limit in _limits:
+        limit(number)
 
 
 def in_parts(work: Callable[[slice], Any], count: int, least: int) -> None:
@@ -90,7 +106,7 @@ def in_parts(work: Callable[[slice], Any], count: int, least: int) -> None:
     bounds = [count * i // num_parts for i in range(num_parts + 1)]
     first, *others = (slice(i, j) for i, j in itertools.pairwise(bounds))
     pool = _pool(num_parts - 1)
-    with _products_on_one_thread():
+    with _one_thread_each():
         # A context carries NumPy's error state and buffer size over to the other thread.
         running = [pool.submit(contextvars.copy_context().run, _part, work, part) for part in others]
         try:
@@ -112,32 +128,27 @@ def _part(work: Callable[[slice], Any], part: slice) -> None:
         _inside.a_part = False
 
 
-# OpenBLAS has one number for the whole process: the first call that is cut sets it to 1, the last one back.
+# There is one number for the whole process: the first call that is cut sets it to 1, the last one back.
 _lock = threading.Lock()
+_number: int | None = None
 _num_cut = 0  # calls of in_parts that are running in parts
-_number_after: int | None = None  # of OpenBLAS, once they have ended
+_limits: list[Callable[[int], None]] = []
 
 
 @contextlib.contextmanager
-def _products_on_one_thread() -> Iterator[None]:
-    global _num_cut, _number_after
-    controls = _controls()
-    if controls is None:
-        yield
-        return
+def _one_thread_each() -> Iterator[None]:
+    global _num_cut
     with _lock:
         if not _num_cut:
-            _number_after = int(controls[0]())
-            controls[1](1)
+            _apply(1)
         _num_cut += 1
     try:
         yield
     finally:
         with _lock:
             _num_cut = max(_num_cut - 1, 0)
-            if not _num_cut and _number_after is not None:
-                controls[1](_number_after)
-                _number_after = None
+            if not _num_cut:
+                _apply(get_num_threads())
 
 
 @functools.cache
@@ -147,12 +158,12 @@ def _pool(size: int) -> ThreadPoolExecutor:
 
 def _start_anew() -> None:
     """Forget the threads of the parent process, which a child has none of."""
-    global _lock, _num_cut, _number_after
+    global _lock, _num_cut
     _pool.cache_clear()
     _lock = threading.Lock()
-    if _num_cut and _number_after is not None and (controls := _controls()):
-        controls[1](_number_after)
-    _num_cut, _number_after = 0, None
+    if _num_cut and (controls := _controls()):
+        controls[1](get_num_threads())
+    _num_cut = 0
 
 
 if hasattr(os, "register_at_fork"):
@@ -168,7 +179,7 @@ def has_small_products() -> bool:
         >>> has_small_products() in (True, False)
         True
     """
-    for library in _libraries():
+    for library in openblas():
         for name in ("scipy_openblas_get_corename64_", "scipy_openblas_get_corename", "openblas_get_corename64_",
                      "openblas_get_corename"):  # fmt: skip
             if hasattr(library, name):
@@ -181,7 +192,7 @@ def has_small_products() -> bool:
 @functools.lru_cache
 def _controls() -> tuple[Callable[[], Any], Callable[[int], Any]] | None:
     """Return OpenBLAS's functions that tell and set the number of threads, None where there are none."""
-    for library in _libraries():
+    for library in openblas():
         for name in ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads",
                      "openblas_{}_num_threads64_", "openblas_{}_num_threads"):  # fmt: skip
             try:
@@ -191,7 +202,7 @@ def _controls() -> tuple[Callable[[], Any], Callable[[int], Any]] | None:
     return None
 
 
-def _libraries() -> Iterator[ctypes.CDLL]:
+def openblas() -> Iterator[ctypes.CDLL]:
     """Yield NumPy's own copies of OpenBLAS."""
     home = Path(np.__file__).parent
     for folder in (home.parent / "numpy.libs", home / ".dylibs"):

@@ -5,7 +5,7 @@ With g = dy w, the mean over a row written as <.>, and xhat = (x - mean) rstd,
     dx = rstd (g - <g> - xhat <g xhat>),  dw = sum of dy xhat,  db = sum of dy  (over the rows).
 
 All sums are products with vectors, which BLAS does at the speed of memory. xhat is not formed: dx is
-rstd g + beta x + alpha with two numbers a row, and the sums with xhat follow from those with x, as in
+rstd (g + beta x + alpha) with two numbers a row, and the sums with xhat follow from those with x, as in
 PyTorch's own CPU kernel.
 """
 
@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import Any
 
 from minillm.backend import Array, xp_of
-from minillm.kernels.cpu.rows import row_dots, row_sums, rows_of_tile, whole_rows
-from minillm.kernels.cpu.tiles import tiles
+from minillm.kernels.cpu.rows import ones_for, row_dots, row_sums, rows_of_tile, whole_rows
+from minillm.kernels.cpu.tiles import aligned_empty, tiles
 
 
 def layer_norm(
@@ -74,26 +74,29 @@ def layer_norm_backward(
     sums = xp.zeros((3, n), dy.dtype)  # over the rows: of dy, of dy mean rstd, of dy x rstd
     if not x.size:
         return dx, sums[2] if affine else None, sums[0] if affine else None
-    factor = xp.ones(n, dy.dtype) if weight is None else weight
-    step = rows_of_tile(xp, n, rows)
-    buffer = xp.empty((step, n), dy.dtype)
+    factor = ones_for(x, n) if weight is None else weight
+    step = rows_of_tile(xp, n, rows, num_arrays=3)
+    buffers = aligned_empty(xp, (2, step, n), dy.dtype)
+    of_dy = xp.ones((2, rows), dy.dtype)
+    xp.multiply(mean, rstd, out=of_dy[1])
     with whole_rows(n):
         for part in tiles(xp, rows, step):
-            xs, dys, dxs, r, m = x[part], dy[part], dx[part], rstd[part], mean[part]
-            products = buffer[: len(xs)]
+            xs, dys, r, m = x[part], dy[part], rstd[part], mean[part]
+            products, terms = buffers[:, : len(xs)]
             xp.multiply(dys, xs, out=products)
             if affine:
-                sums[:2] += xp.stack([xp.ones_like(r), m * r]).dot(dys)
+                sums[:2] += of_dy[:, part].dot(dys)
                 sums[2] += r.dot(products)
             g = dys.dot(factor)
-            beta = (m * g - products.dot(factor)) * (r * r * r / n)
-            alpha = -m * beta - g * r / n
-            xp.multiply(dys, r[:, None], out=dxs)
-            if weight is not None:
-                dxs *= weight
-            xp.multiply(xs, beta[:, None], out=products)
-            dxs += products
-            dxs += alpha[:, None]
+            beta = (m * g - products.dot(factor)) * (r * r / n)
+            alpha = -m * beta - g / n
+            xp.multiply(xs, beta[:, None], out=terms)
+            terms += alpha[:, None]
+            if weight is None:
+                terms += dys
+            else:
+                terms += xp.multiply(dys, weight, out=products)
+            xp.multiply(terms, r[:, None], out=dx[part])
     return dx, sums[2] - sums[1] if affine else None, sums[0] if affine else None
 
 

@@ -35,6 +35,7 @@ _FILES: dict[str, str] = {
     "layer_norm": "layer_norm",
     "layer_norm_backward": "layer_norm",
     "linear": "linear",
+    "linear_backward": "linear",
     "log_softmax": "softmax",
     "log_softmax_backward": "softmax",
     "lstm_backward": "lstm",

@@ -1,6 +1,6 @@
-"""The affine map: NumPy's matrix product, and a loop that adds the bias.
+"""The affine map y = x W^T + b and its gradients: on each thread, the products and sums of a part of the result.
 
-NumPy takes half as long again to twice as long to add a vector to the rows of a matrix (128 to 1536 columns).
+dx = dy W  by rows of x,  dW = dy^T x  and  db = the sum of dy over its rows  by rows of W.
 """
 
 from __future__ import annotations
@@ -8,16 +8,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from numba import njit
 
-from minillm.backend import Array, in_parts
+from minillm.backend import Array
 from minillm.kernels import cpu
-from minillm.kernels.fast.elementwise import LEAST, has_loops
+from minillm.kernels.fast.pool import in_ranges, number_of_parts
+from minillm.kernels.fast.products import LEAST_PRODUCT, fits, multiply_here, one_thread_each, threads_again
 from minillm.kernels.fast.vectors import wide_vectors
 
-__all__ = ["linear"]
+__all__ = ["linear", "linear_backward"]
 
-_SMALL = 1 << 15  # elements of the result up to which NumPy's sum is as fast as a call of the loop
+_SMALL = 1 << 17  # multiplications up to which NumPy's functions are as fast as a call from here
+_NOTHING = np.empty((0, 0), np.float32)
+_NO_BIAS = np.empty(0, np.float32)
 
 
 def linear(x: Array, weight: Array, bias: Array | None) -> Array:
@@ -31,20 +35,120 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Array:
     Returns:
         (..., out), in a buffer of its own.
     """
-    if bias is None or bias.shape != weight.shape[:1] or not has_loops(x, weight, bias):
+    if x.size * len(weight) <= _SMALL or x.dtype != np.float32:
         return cpu.linear(x, weight, bias)
     rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-    if len(rows) * len(bias) < _SMALL:
+    if not fits(rows, weight) or rows.shape[1] != weight.shape[1] or not _is_vector(bias, len(weight)):
         return cpu.linear(x, weight, bias)
-    y = rows.dot(weight.T)
-    in_parts(lambda part: _add_to_rows(y[part], bias), len(y), max(1, LEAST // max(len(bias), 1)))
-    return y if x.ndim == 2 else y.reshape(*x.shape[:-1], len(bias))
+    y = np.empty((len(rows), len(weight)), np.float32)
+    _forward(rows, weight.T, _NO_BIAS if bias is None else bias, y)
+    return y if x.ndim == 2 else y.reshape(*x.shape[:-1], len(weight))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+def linear_backward(
+    dy: Array, x: Array | None, weight: Array | None, with_bias: bool
+) -> tuple[Array | None, Array | None, Array | None]:
+    """Return the gradients of x, weight and bias.
+
+    Args:
+        dy: (..., out).
+        x: (..., in), or None where the gradient of the weight is not asked for.
+        weight: (out, in), or None where the gradient of x is not asked for.
+        with_bias: whether the gradient of the bias is asked for.
+    """
+    other = weight if x is None else x
+    if other is None or dy.size * other.shape[-1] <= _SMALL or dy.dtype != np.float32:
+        return cpu.linear_backward(dy, x, weight, with_bias)
+    count, out = math.prod(dy.shape[:-1]), dy.shape[-1]
+    rows, into = dy.reshape(count, out), None if x is None else x.reshape(count, x.shape[-1])
+    if not fits(rows, *(a for a in (into, weight) if a is not None)):
+        return cpu.linear_backward(dy, x, weight, with_bias)
+    dx = None if weight is None else np.empty((count, weight.shape[1]), np.float32)
+    dweight = None if into is None else np.empty((out, into.shape[1]), np.float32)
+    dbias = np.zeros(out, np.float32) if with_bias else None
+    _backward(
+        rows,
+        _NOTHING if into is None else into,
+        _NOTHING if weight is None else weight,
+        _NOTHING if dx is None else dx,
+        _NOTHING if dweight is None else dweight,
+        _NO_BIAS if dbias is None else dbias,
+    )
+    if dx is not None:
+        dx = dx.reshape(*dy.shape[:-1], dx.shape[1])
+    return dx, dweight, dbias
+
+
+def _is_vector(bias: Array | None, length: int) -> bool:
+    return bias is None or (bias.shape == (length,) and bias.dtype == np.float32 and bias.flags.c_contiguous)
+
+
+@njit(cache=True, nogil=True)
+def _forward(x: Any, turned: Any, bias: Any, y: Any) -> None:
+    (rows, size), width = x.shape, turned.shape[1]
+    one_thread_each()
+    if rows >= min(width, 256):
+        in_ranges(_some_rows, (x, turned, bias, y), rows, LEAST_PRODUCT // (size * width) + 1)
+    else:
+        in_ranges(_some_columns, (x, turned, bias, y), width, LEAST_PRODUCT // (size * rows) + 1)
+    threads_again()
+
+
+@njit(cache=True, nogil=True)
+def _some_rows(part: int, begin: int, end: int, x: Any, turned: Any, bias: Any, y: Any) -> None:
+    multiply_here(x[begin:end], turned, y[begin:end], 0)
+    _add_to_rows(y[begin:end], bias)
+
+
+@njit(cache=True, nogil=True)
+def _some_columns(part: int, begin: int, end: int, x: Any, turned: Any, bias: Any, y: Any) -> None:
+    multiply_here(x, turned[:, begin:end], y[:, begin:end], 0)
+    _add_to_rows(y[:, begin:end], bias[begin:end])
+
+
+@njit(cache=True, nogil=True)
 def _add_to_rows(x: Any, addend: Any) -> None:
     wide_vectors()
-    rows, n = x.shape
-    for i in range(rows):
-        for j in range(n):
-            x[i, j] += addend[j]
+    if addend.size:
+        for i in range(x.shape[0]):
+            row = x[i]
+            for j in range(addend.size):
+                row[j] += addend[j]
+
+
+@njit(cache=True, nogil=True)
+def _backward(dy: Any, x: Any, weight: Any, dx: Any, dweight: Any, dbias: Any) -> None:
+    work = dy.size * max(x.shape[1], weight.shape[1])
+    parts = number_of_parts(work, LEAST_PRODUCT)
+    one_thread_each()
+    in_ranges(_some_gradients, (parts, dy, x, weight, dx, dweight, dbias), parts, 1)
+    threads_again()
+
+
+@njit(cache=True, nogil=True)
+def _some_gradients(
+    part: int, begin: int, end: int, parts: int, dy: Any, x: Any, weight: Any, dx: Any, dweight: Any, dbias: Any
+) -> None:
+    rows, width = dy.shape
+    first, last = width * part // parts, width * (part + 1) // parts
+    of_part = dy[:, first:last]
+    if dweight.size:
+        multiply_here(of_part.T, x, dweight[first:last], 0)
+    if dbias.size:
+        _add_rows(of_part, dbias[first:last])
+    if dx.size and rows >= min(weight.shape[1], 256):
+        first, last = rows * part // parts, rows * (part + 1) // parts
+        multiply_here(dy[first:last], weight, dx[first:last], 0)
+    elif dx.size:  # a few rows are not cut, or each thread would read the whole weight
+        width = weight.shape[1]
+        first, last = width * part // parts, width * (part + 1) // parts
+        multiply_here(dy, weight[:, first:last], dx[:, first:last], 0)
+
+
+@njit(cache=True, nogil=True)
+def _add_rows(x: Any, sums: Any) -> None:
+    wide_vectors()
+    for i in range(x.shape[0]):
+        row = x[i]
+        for j in range(sums.size):
+            sums[j] += row[j]

@@ -1,0 +1,366 @@
+"""Loops in parts, on threads that wait for work in machine code.
+
+To hand a part of a loop to a thread of Python takes 30 to 130 microseconds: both threads need Python's lock, and one
+that sleeps has to be woken. The threads here never need the lock. Each looks at a counter of its own, in memory that
+all share, until it is asked, so that a loop begins and ends within a microsecond, and work of ten microseconds is
+worth a second thread. A thread that has found nothing for about a millisecond goes to sleep.
+
+    who asks:   writes the function and its arguments;  asked[i] += 1;  does part 0;  waits until done[i] == asked[i]
+    thread i:   waits until asked[i] != done[i];  does part i + 1;  done[i] = asked[i]
+
+A loop that comes while another one runs is done whole by the thread that asks, part after part: the parts are the
+same, and so are the results, bit for bit.
+
+The memory is reached from machine code by its name, so that code that is kept on disk finds it in every process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import sys
+import threading
+from typing import Any
+
+import llvmlite.binding
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from minillm.backend import get_num_threads
+from minillm.backend.threads import tell_number_of_threads
+
+__all__ = ["in_parts", "in_ranges", "number_of_parts"]
+
+# Places in the memory, in words of 8 bytes; what is written often has 64 bytes of its own.
+_TAKEN, _FUNCTION, _CONTEXT, _COUNT, _PARTS, _LIMIT = 0, 8, 9, 10, 11, 12
+_MUTEX, _CONDITION = 16, 32  # of the C library, 128 bytes each
+_WORKERS, _STRIDE = 48, 16  # of each thread: how many loops it was asked for, how many it has done, whether it sleeps
+_ASKED, _DONE, _ASLEEP = 0, 8, 9
+_MOST_WORKERS = 255
+_LOOKS = 20_000  # at the counter before a thread goes to sleep: about a millisecond
+
+_words = np.zeros(_WORKERS + _STRIDE * _MOST_WORKERS + 8, np.int64)
+_address = _words.ctypes.data + -_words.ctypes.data % 64
+llvmlite.binding.add_symbol("minillm_pool", _address)
+
+_intrinsic: Any = intrinsic  # it takes the typing context away, which its own type does not tell
+_int64 = ir.IntType(64)
+_part_type = ir.FunctionType(ir.VoidType(), [_int64] * 4)  # of a context, a part, their number, and the items
+
+
+def _word(builder: Any, index: Any) -> Any:
+    """Return the address of a word of the memory."""
+    module = builder.module
+    if "minillm_pool" in module.globals:
+        memory = module.globals["minillm_pool"]
+    else:
+        memory = ir.GlobalVariable(module, ir.ArrayType(_int64, len(_words)), "minillm_pool")
+    return builder.gep(memory, [_int64(0), index])
+
+
+@_intrinsic
+def _load(typing_context: Any, index: Any) -> Any:
+    def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load_atomic(_word(builder, arguments[0]), "seq_cst", 8)
+
+    return types.int64(types.int64), write
+
+
+@_intrinsic
+def _store(typing_context: Any, index: Any, value: Any) -> Any:
+    def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store_atomic(arguments[1], _word(builder, arguments[0]), "seq_cst", 8)
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64), write
+
+
+@_intrinsic
+def _take(typing_context: Any, index: Any) -> Any:
+    """Turn a 0 into a 1; return whether it was this thread that did."""
+
+    def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pair = builder.cmpxchg(_word(builder, arguments[0]), _int64(0), _int64(1), "seq_cst", "seq_cst")
+        return builder.extract_value(pair, 1)
+
+    return types.boolean(types.int64), write
+
+
+@_intrinsic
+def _address_of(typing_context: Any, index: Any) -> Any:
+    def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ptrtoint(_word(builder, arguments[0]), _int64)
+
+    return types.int64(types.int64), write
+
+
+@_intrinsic
+def _pause(typing_context: Any) -> Any:
+    """Tell the processor that this is a loop that waits, where it wants to know."""
+
+    def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if llvmlite.binding.get_process_triple().startswith(("x86_64", "i686")):
+            kind = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
+        return context.get_dummy_value()
+
+    return types.none(), write
+
+
+@_intrinsic
+def _call(typing_context: Any, function: Any, context: Any, part: Any, parts: Any, count: Any) -> Any:
+    def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        function, *others = arguments
+        builder.call(builder.inttoptr(function, _part_type.as_pointer()), others)
+        return context.get_dummy_value()
+
+    return types.none(*[types.int64] * 5), write
+
+
+def _outlined(typing_context: Any, loop: Any, heads: Any, arguments: Any, arguments_of: Any) -> Any:
+    """Return the type and the writer of an intrinsic that makes a call of ``loop`` into something to announce.
+
+    The writer puts the arguments on the stack, and returns their address and that of a function that reads them
+    there and calls ``loop`` for one part. ``heads`` are types that come first in the call; ``arguments_of`` writes
+    the values of all, from the part, the bounds of its items, and the arguments.
+    """
+    signature = typing_context.resolve_function_type(loop, [*heads, *arguments], {})
+
+    def write(context: Any, builder: Any, _: Any, values: Any) -> Any:
+        packed = values[-1]
+        slot = cgutils.alloca_once_value(builder, packed)
+        name = f"minillm_part_of_{loop.dispatcher.py_func.__name__}"
+        function = ir.Function(builder.module, _part_type, builder.module.get_unique_name(name))
+        function.linkage = "internal"
+        inner = ir.IRBuilder(function.append_basic_block("entry"))
+        address, part, parts, count = function.args
+        begin = inner.sdiv(inner.mul(count, part), parts)
+        end = inner.sdiv(inner.mul(count, inner.add(part, _int64(1))), parts)
+        unpacked = inner.load(inner.inttoptr(address, packed.type.as_pointer()))
+        called_with = arguments_of(context, inner, unpacked, part, begin, end)
+        compiled = loop.dispatcher.overloads[signature.args]
+        context.call_internal_no_propagate(inner, compiled.fndesc, signature, called_with)
+        inner.ret_void()
+        context.active_code_library.add_linking_library(compiled.library)
+        pair = [builder.ptrtoint(function, _int64), builder.ptrtoint(slot, _int64)]
+        return context.make_tuple(builder, types.UniTuple(types.int64, 2), pair)
+
+    return write
+
+
+@_intrinsic
+def _ranges_of(typing_context: Any, loop: Any, arguments: Any) -> Any:
+    def called_with(context: Any, builder: Any, packed: Any, part: Any, begin: Any, end: Any) -> Any:
+        return [part, begin, end, *cgutils.unpack_tuple(builder, packed, len(arguments))]
+
+    heads = [types.int64] * 3
+    write = _outlined(typing_context, loop, heads, arguments.types, called_with)
+    return types.UniTuple(types.int64, 2)(loop, arguments), write
+
+
+@_intrinsic
+def _slices_of(typing_context: Any, loop: Any, arguments: Any) -> Any:
+    cut, whole = arguments.types
+    for array in cut:
+        if not isinstance(array, types.Array) or (array.ndim > 1 and array.layout == "F"):
+            return None
+
+    def called_with(context: Any, builder: Any, packed: Any, part: Any, begin: Any, end: Any) -> Any:
+        arrays, others = (builder.extract_value(packed, i) for i in range(2))
+        slices = [
+            _slice(context, builder, kind, builder.extract_value(arrays, i), begin, end)
+            for i, kind in enumerate(cut)
+        ]
+        return [*slices, *(builder.extract_value(others, i) for i in range(len(whole)))]
+
+    write = _outlined(typing_context, loop, [], [*cut, *whole], called_with)
+    return types.UniTuple(types.int64, 2)(loop, arguments), write
+
+
+def _slice(context: Any, builder: Any, kind: Any, value: Any, begin: Any, end: Any) -> Any:
+    """Write array[begin:end], in the layout that the array has: what lies in order goes on to."""
+    array = context.make_array(kind)(context, builder, value)
+    shape, strides = (cgutils.unpack_tuple(builder, t, kind.ndim) for t in (array.shape, array.strides))
+    array.data = cgutils.pointer_add(builder, array.data, builder.mul(begin, strides[0]), array.data.type)
+    shape[0] = builder.sub(end, begin)
+    items = shape[0]
+    for n in shape[1:]:
+        items = builder.mul(items, n)
+    array.shape, array.nitems = cgutils.pack_array(builder, shape), items
+    return array._getvalue()
+
+
+_sched_yield: Any = types.ExternalFunction("sched_yield", types.int32())
+_lock: Any = types.ExternalFunction("pthread_mutex_lock", types.int32(types.int64))
+_unlock: Any = types.ExternalFunction("pthread_mutex_unlock", types.int32(types.int64))
+_wait: Any = types.ExternalFunction("pthread_cond_wait", types.int32(types.int64, types.int64))
+_wake: Any = types.ExternalFunction("pthread_cond_broadcast", types.int32(types.int64))
+
+
+@njit(cache=True, nogil=True)
+def number_of_parts(count: int, least: int) -> int:
+    """Return how many parts ``count`` items make, of at least ``least`` items each; at least 1."""
+    return max(1, min(_load(_LIMIT), count // max(least, 1)))
+
+
+@njit(cache=True, nogil=True)
+def _fork(outlined: Any, count: int, parts: int) -> None:
+    """Call an outlined loop for each part, on as many threads, and wait for all."""
+    function, context = outlined
+    if parts <= 1 or not _take(_TAKEN):
+        for part in range(parts):
+            _call(function, context, part, parts, count)
+        return
+    _store(_FUNCTION, function)
+    _store(_CONTEXT, context)
+    _store(_COUNT, count)
+    _store(_PARTS, parts)
+    asleep = False
+    for i in range(parts - 1):
+        worker = _WORKERS + _STRIDE * i
+        _store(worker + _ASKED, _load(worker + _ASKED) + 1)
+        asleep |= _load(worker + _ASLEEP) != 0
+    if asleep:
+        _lock(_address_of(_MUTEX))
+        _wake(_address_of(_CONDITION))
+        _unlock(_address_of(_MUTEX))
+    _call(function, context, 0, parts, count)
+    for i in range(parts - 1):
+        looks, worker = 0, _WORKERS + _STRIDE * i
+        while _load(worker + _DONE) != _load(worker + _ASKED):
+            looks += 1
+            if looks % 1024 == 0:  # that thread has no processor perhaps
+                _sched_yield()
+            _pause()
+    _store(_TAKEN, 0)
+
+
+@njit(inline="always")
+def in_ranges(loop: Any, arguments: Any, count: int, least: int) -> None:
+    """Call ``loop(part, begin, end, *arguments)`` for each part of ``count`` items, at the same time.
+
+    To be called in compiled code. The loop must be compiled too, and write to places of its own part alone.
+
+    Args:
+        loop: a compiled function.
+        arguments: a tuple.
+        count: the number of items; where it is 0, nothing is called.
+        least: the fewest items that are worth a thread.
+    """
+    if count:
+        _fork(_ranges_of(loop, arguments), count, number_of_parts(count, least))
+
+
+@njit(inline="always")
+def in_parts(loop: Any, arrays: Any, others: Any, least: int) -> None:
+    """Call ``loop(*slices, *others)`` with slices of ``arrays`` along their first dimension, at the same time.
+
+    To be called in compiled code, like :func:`in_ranges`.
+
+    Args:
+        loop: a compiled function.
+        arrays: a tuple of arrays of the same length.
+        others: a tuple of what all parts get.
+        least: the fewest items of the first dimension that are worth a thread.
+    """
+    count = arrays[0].shape[0]
+    if count:
+        _fork(_slices_of(loop, (arrays, others)), count, number_of_parts(count, least))
+
+
+@njit(cache=True, nogil=True)
+def _serve(me: int) -> None:
+    """Do part ``me`` + 1 of each loop that this thread is asked for, until there is no function to call."""
+    worker = _WORKERS + _STRIDE * me
+    while True:
+        looks = 0
+        while _load(worker + _ASKED) == _load(worker + _DONE):
+            looks += 1
+            if looks >= _LOOKS:
+                _sleep(worker)
+            elif looks % 256 == 0:
+                _sched_yield()
+            _pause()
+        function = _load(_FUNCTION)
+        if function != 0:
+            _call(function, _load(_CONTEXT), me + 1, _load(_PARTS), _load(_COUNT))
+        _store(worker + _DONE, _load(worker + _ASKED))
+        if function == 0:
+            return
+
+
+@njit(cache=True, nogil=True)
+def _sleep(worker: int) -> None:
+    mutex, condition = _address_of(_MUTEX), _address_of(_CONDITION)
+    _lock(mutex)
+    _store(worker + _ASLEEP, 1)  # before the look: whoever asks after it sees this
+    while _load(worker + _ASKED) == _load(worker + _DONE):
+        _wait(condition, mutex)
+    _store(worker + _ASLEEP, 0)
+    _unlock(mutex)
+
+
+@njit(cache=True, nogil=True)
+def _end(workers: int) -> None:
+    """Ask the threads to call nothing, which ends them."""
+    while not _take(_TAKEN):
+        _sched_yield()
+    _store(_FUNCTION, 0)
+    mutex = _address_of(_MUTEX)
+    _lock(mutex)
+    for i in range(workers):
+        worker = _WORKERS + _STRIDE * i
+        _store(worker + _ASKED, _load(worker + _ASKED) + 1)
+    _wake(_address_of(_CONDITION))
+    _unlock(mutex)
+    _store(_TAKEN, 0)
+
+
+_threads: list[threading.Thread] = []
+_pool = _words[(_address - _words.ctypes.data) // 8 :]
+_has_threads = sys.platform != "win32"  # which has other names for what POSIX calls a mutex
+
+
+def _limit(number: int) -> None:
+    """Let loops use so many threads from now on; start those that are missing."""
+    number = min(number, _MOST_WORKERS + 1) if _has_threads else 1
+    while len(_threads) < number - 1:
+        thread = threading.Thread(target=_serve, args=(len(_threads),), name="minillm-loops", daemon=True)
+        thread.start()
+        _threads.append(thread)
+    _pool[_LIMIT] = number
+
+
+def _prepare() -> None:
+    """Bring the memory to where no loop runs and there are no threads; those of a parent process are not ours."""
+    _threads.clear()
+    _pool[:] = 0
+    if _has_threads:
+        library = ctypes.CDLL(None)
+        library.pthread_mutex_init(ctypes.c_void_p(_address + 8 * _MUTEX), None)
+        library.pthread_cond_init(ctypes.c_void_p(_address + 8 * _CONDITION), None)
+
+
+def _start_anew() -> None:
+    _prepare()
+    _limit(get_num_threads())
+
+
+def _stop() -> None:
+    """End the threads before the machine code that they run goes away."""
+    _pool[_LIMIT] = 1
+    _end(len(_threads))
+    for thread in _threads:
+        thread.join()
+    _threads.clear()
+
+
+_prepare()
+tell_number_of_threads(_limit)
+atexit.register(_stop)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)
