@@ -21,6 +21,7 @@ import ctypes
 import os
 import sys
 import threading
+import time
 from typing import Any
 
 import llvmlite.binding
@@ -39,7 +40,7 @@ __all__ = ["in_parts", "in_ranges", "number_of_parts"]
 _TAKEN, _FUNCTION, _CONTEXT, _COUNT, _PARTS, _LIMIT = 0, 8, 9, 10, 11, 12
 _MUTEX, _CONDITION = 16, 32  # of the C library, 128 bytes each
 _WORKERS, _STRIDE = 48, 16  # of each thread: how many loops it was asked for, how many it has done, whether it sleeps
-_ASKED, _DONE, _ASLEEP = 0, 8, 9
+_ASKED, _DONE, _ASLEEP, _READY = 0, 8, 9, 10
 _MOST_WORKERS = 255
 _LOOKS = 20_000  # at the counter before a thread goes to sleep: about a millisecond
 
@@ -204,7 +205,8 @@ _wake: Any = types.ExternalFunction("pthread_cond_broadcast", types.int32(types.
 @njit(cache=True, nogil=True)
 def number_of_parts(count: int, least: int) -> int:
     """Return how many parts ``count`` items make, of at least ``least`` items each; at least 1."""
-    return max(1, min(_load(_LIMIT), count // max(least, 1)))
+    limit: int = _load(_LIMIT)
+    return max(1, min(limit, count // max(least, 1)))
 
 
 @njit(cache=True, nogil=True)
@@ -273,9 +275,21 @@ def in_parts(loop: Any, arrays: Any, others: Any, least: int) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _sleep(worker: int) -> None:
+    mutex, condition = _address_of(_MUTEX), _address_of(_CONDITION)
+    _lock(mutex)
+    _store(worker + _ASLEEP, 1)  # before the look: whoever asks after it sees this
+    while _load(worker + _ASKED) == _load(worker + _DONE):
+        _wait(condition, mutex)
+    _store(worker + _ASLEEP, 0)
+    _unlock(mutex)
+
+
+@njit("void(int64)", cache=True, nogil=True)
 def _serve(me: int) -> None:
     """Do part ``me`` + 1 of each loop that this thread is asked for, until there is no function to call."""
     worker = _WORKERS + _STRIDE * me
+    _store(worker + _READY, 1)
     while True:
         looks = 0
         while _load(worker + _ASKED) == _load(worker + _DONE):
@@ -291,17 +305,6 @@ def _serve(me: int) -> None:
         _store(worker + _DONE, _load(worker + _ASKED))
         if function == 0:
             return
-
-
-@njit(cache=True, nogil=True)
-def _sleep(worker: int) -> None:
-    mutex, condition = _address_of(_MUTEX), _address_of(_CONDITION)
-    _lock(mutex)
-    _store(worker + _ASLEEP, 1)  # before the look: whoever asks after it sees this
-    while _load(worker + _ASKED) == _load(worker + _DONE):
-        _wait(condition, mutex)
-    _store(worker + _ASLEEP, 0)
-    _unlock(mutex)
 
 
 @njit(cache=True, nogil=True)
@@ -331,6 +334,8 @@ def _limit(number: int) -> None:
     while len(_threads) < number - 1:
         thread = threading.Thread(target=_serve, args=(len(_threads),), name="minillm-loops", daemon=True)
         thread.start()
+        while not _pool[_WORKERS + _STRIDE * len(_threads) + _READY]:  # from there on, it needs Python's lock no more
+            time.sleep(1e-4)
         _threads.append(thread)
     _pool[_LIMIT] = number
 
