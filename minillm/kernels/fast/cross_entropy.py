@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from minillm.backend import Array, in_parts
+from minillm.backend import Array
 from minillm.kernels import cpu
 from minillm.kernels.fast.elementary import exp, from_order, order, plus
 from minillm.kernels.fast.elementwise import LEAST
+from minillm.kernels.fast.pool import in_parts
 from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["cross_entropy"]
@@ -49,7 +50,7 @@ def cross_entropy(
     num_rows, num_classes = x.shape
     weights = np.empty(0, np.float32) if weight is None else np.ascontiguousarray(weight)
     losses, shares = np.empty(num_rows, np.float32), np.empty(num_rows, np.float32)
-    gradient = np.empty(x.shape if with_gradient else (0, 0), np.float32)
+    gradient = np.empty(x.shape if with_gradient else (num_rows, 0), np.float32)
     total, wrong = _find_shares(target, weights, num_classes, ignore_index, shares)
     if wrong:
         raise IndexError(f"cross_entropy: a target is none of the {num_classes} classes")
@@ -57,11 +58,7 @@ def cross_entropy(
     smooth = np.float32(label_smoothing / num_classes)
     total_weight = np.float32(num_classes if weight is None else weight.sum())
     numbers = ignore_index, np.float32(1 - label_smoothing), smooth, total_weight, scale
-
-    def work(part: slice) -> None:
-        _rows(x[part], target[part], weights, shares[part], *numbers, losses[part], gradient[part])
-
-    in_parts(work, num_rows, max(1, LEAST // num_classes))
+    _rows_in_parts(x, target, shares, losses, gradient, weights, *numbers)
     return losses, shares, gradient if with_gradient else None
 
 
@@ -97,15 +94,15 @@ def _sum_of_others(x: Any, c: Any, shift: Any) -> Any:
 def _rows(
     x: Any,
     target: Any,
-    weights: Any,
     shares: Any,
+    losses: Any,
+    gradient: Any,
+    weights: Any,
     ignore_index: Any,
     sure: Any,
     smooth: Any,
     total_weight: Any,
     scale: Any,
-    losses: Any,
-    gradient: Any,
 ) -> None:
     wide_vectors()
     rows, n = x.shape
@@ -161,3 +158,21 @@ def _rows(
                 for j in range(n):
                     gradient[i, j] = gradient[i, j] * factor - less
             gradient[i, c] -= a * scale
+
+
+@njit(cache=True, nogil=True)
+def _rows_in_parts(
+    x: Any,
+    target: Any,
+    shares: Any,
+    losses: Any,
+    gradient: Any,
+    weights: Any,
+    ignore_index: Any,
+    sure: Any,
+    smooth: Any,
+    total_weight: Any,
+    scale: Any,
+) -> None:
+    numbers = weights, ignore_index, sure, smooth, total_weight, scale
+    in_parts(_rows, (x, target, shares, losses, gradient), numbers, LEAST // x.shape[1])

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from minillm.backend import Array, in_parts
+from minillm.backend import Array
 from minillm.kernels import cpu
 from minillm.kernels.fast.elementwise import LEAST
+from minillm.kernels.fast.pool import in_parts
 from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["dropout"]
@@ -24,13 +25,18 @@ def dropout(x: Array, keep: Array, scale: float) -> Array:
     flat, kept = x.reshape(-1), keep.reshape(-1).view(np.uint8)
     y = np.empty(flat.shape, x.dtype)
     factors = np.array([0, scale], x.dtype)
-    in_parts(lambda part: _dropout(flat[part], kept[part], factors, y[part]), flat.size, LEAST)
+    _dropout_in_parts(flat, kept, factors, y)
     return y.reshape(x.shape)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _dropout(x: Any, kept: Any, factors: Any, y: Any) -> None:
+def _dropout(x: Any, kept: Any, y: Any, factors: Any) -> None:
     wide_vectors()
     none, all = factors[0], factors[1]
     for i in range(x.size):
         y[i] = x[i] * (all if kept[i] else none)
+
+
+@njit(cache=True, nogil=True)
+def _dropout_in_parts(x: Any, kept: Any, factors: Any, y: Any) -> None:
+    in_parts(_dropout, (x, kept, y), (factors,), LEAST)

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from minillm.backend import Array, in_parts
+from minillm.backend import Array
 from minillm.kernels import cpu
 from minillm.kernels.fast.elementwise import LEAST
+from minillm.kernels.fast.pool import in_ranges
 from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["embedding_backward"]
 
 # Columns that are worth a thread: with fewer, each walks through too little of a row.
-_LEAST_COLUMNS = 64
+_LEAST_COLUMNS = 32
 
 
 def embedding_backward(
@@ -42,10 +43,7 @@ def embedding_backward(
     places, width = indices.reshape(-1), dy.shape[-1]
     rows = np.ascontiguousarray(dy).reshape(places.size, width)
     dweight = np.zeros((num_embeddings, width), dy.dtype)
-    wrong: list[bool] = []
-    least = max(_LEAST_COLUMNS, LEAST // places.size)
-    in_parts(lambda part: wrong.append(_add(places, rows[:, part], dweight[:, part])), width, least)
-    if any(wrong):
+    if _add_in_parts(places, rows, dweight):
         raise IndexError(f"embedding: an index is not in the table of {num_embeddings} rows")
     if padding_idx is not None:
         dweight[padding_idx] = 0
@@ -53,16 +51,19 @@ def embedding_backward(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add(places: Any, rows: Any, dweight: Any) -> bool:
+def _add_in_parts(places: Any, rows: Any, dweight: Any) -> bool:
     """Add each row to its place; return whether a place is not there."""
+    for place in places:
+        if place < 0 or place >= len(dweight):
+            return True
+    in_ranges(_add, (places, rows, dweight), rows.shape[1], max(_LEAST_COLUMNS, LEAST // places.size))
+    return False
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add(part: int, begin: int, end: int, places: Any, rows: Any, dweight: Any) -> None:
     wide_vectors()
-    width = rows.shape[1]
-    wrong = False
     for i in range(places.size):
-        place = places[i]
-        if 0 <= place < dweight.shape[0]:
-            for j in range(width):
-                dweight[place, j] += rows[i, j]
-        else:
-            wrong = True
-    return wrong
+        row, added = dweight[places[i], begin:end], rows[i, begin:end]
+        for j in range(added.size):
+            row[j] += added[j]

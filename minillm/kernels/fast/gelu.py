@@ -18,7 +18,8 @@ from numba import njit
 from minillm.backend import Array
 from minillm.kernels import cpu
 from minillm.kernels.fast.elementary import exp, normal_cdf
-from minillm.kernels.fast.elementwise import gradient_of_each, of_each
+from minillm.kernels.fast.elementwise import LEAST, gradient_of_each, of_each
+from minillm.kernels.fast.pool import in_parts
 from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["gelu", "gelu_backward", "gelu_tanh", "gelu_tanh_backward"]
@@ -33,28 +34,28 @@ def gelu(x: Array, with_slope: bool) -> tuple[Array, Array | None]:
     """Return x Phi(x), and what :func:`gelu_backward` needs, which is x itself, or None."""
     if x.dtype != np.float32:
         return cpu.gelu(x, with_slope)
-    return of_each(x, _gelu), x if with_slope else None
+    return of_each(x, _gelu_in_parts), x if with_slope else None
 
 
 def gelu_backward(dy: Array, saved: Array) -> Array:
     """Return dy (Phi(x) + x phi(x))."""
     if saved.dtype != np.float32:
         return cpu.gelu_backward(dy, saved)
-    return gradient_of_each(dy, saved, _gelu_backward)
+    return gradient_of_each(dy, saved, _gelu_backward_in_parts)
 
 
 def gelu_tanh(x: Array, with_slope: bool) -> tuple[Array, Array | None]:
     """Return x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, and x for gelu_tanh_backward, or None."""
     if x.dtype != np.float32:
         return cpu.gelu_tanh(x, with_slope)
-    return of_each(x, _gelu_tanh), x if with_slope else None
+    return of_each(x, _gelu_tanh_in_parts), x if with_slope else None
 
 
 def gelu_tanh_backward(dy: Array, saved: Array) -> Array:
     """Return dy times the derivative of :func:`gelu_tanh`."""
     if saved.dtype != np.float32:
         return cpu.gelu_tanh_backward(dy, saved)
-    return gradient_of_each(dy, saved, _gelu_tanh_backward)
+    return gradient_of_each(dy, saved, _gelu_tanh_backward_in_parts)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -88,3 +89,23 @@ def _gelu_tanh_backward(dy: Any, x: Any, dx: Any) -> None:
         square = v * v
         s = _ONE / (_ONE + exp(-v * (_K2 + _K2_A * square)))
         dx[i] = dy[i] * (s + v * s * (_ONE - s) * (_K2 + _f(3) * _K2_A * square))
+
+
+@njit(cache=True, nogil=True)
+def _gelu_in_parts(x: Any, y: Any) -> None:
+    in_parts(_gelu, (x, y), (), LEAST)
+
+
+@njit(cache=True, nogil=True)
+def _gelu_tanh_in_parts(x: Any, y: Any) -> None:
+    in_parts(_gelu_tanh, (x, y), (), LEAST)
+
+
+@njit(cache=True, nogil=True)
+def _gelu_backward_in_parts(dy: Any, x: Any, dx: Any) -> None:
+    in_parts(_gelu_backward, (dy, x, dx), (), LEAST)
+
+
+@njit(cache=True, nogil=True)
+def _gelu_tanh_backward_in_parts(dy: Any, x: Any, dx: Any) -> None:
+    in_parts(_gelu_tanh_backward, (dy, x, dx), (), LEAST)

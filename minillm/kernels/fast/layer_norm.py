@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from minillm.backend import Array, in_parts
+from minillm.backend import Array, get_num_threads
 from minillm.kernels import cpu
 from minillm.kernels.fast.elementary import plus
 from minillm.kernels.fast.elementwise import LEAST, fit_rows, has_loops
+from minillm.kernels.fast.pool import in_parts, in_ranges
 from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["layer_norm", "layer_norm_backward"]
@@ -37,11 +38,7 @@ def layer_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
     addend = np.zeros(n, x.dtype) if bias is None else np.ascontiguousarray(bias)
     y, mean, rstd = np.empty(x.shape, x.dtype), np.empty(rows, x.dtype), np.empty(rows, x.dtype)
     eps, share = x.dtype.type(eps), x.dtype.type(1 / n)
-
-    def work(part: slice) -> None:
-        _forward(x[part], factor, addend, eps, share, y[part], mean[part], rstd[part])
-
-    in_parts(work, rows, max(1, LEAST // n))
+    _forward_in_parts(x, y, mean, rstd, factor, addend, eps, share)
     return y, mean, rstd
 
 
@@ -60,26 +57,20 @@ def layer_norm_backward(
     """
     if dy.shape != x.shape or not has_loops(dy, x) or not fit_rows(x, weight):
         return cpu.layer_norm_backward(dy, x, weight, mean, rstd, affine)
-    x, dy, (rows, n) = np.ascontiguousarray(x), np.ascontiguousarray(dy), x.shape
+    x, dy, n = np.ascontiguousarray(x), np.ascontiguousarray(dy), x.shape[1]
     factor = np.ones(n, x.dtype) if weight is None else np.ascontiguousarray(weight)
     dx = np.empty(x.shape, x.dtype)
     share = x.dtype.type(1 / n)
-    sums: dict[int, Array] = {}  # of dy xhat and of dy, by the first row of a part
-
-    def work(part: slice) -> None:
-        sums[part.start] = np.zeros((2, n) if affine else (2, 0), x.dtype)
-        dw, db = sums[part.start]
-        _backward(dy[part], x[part], factor, mean[part], rstd[part], share, dx[part], dw, db)
-
-    in_parts(work, rows, max(1, LEAST // n))
+    sums = np.zeros((get_num_threads(), 2, n if affine else 0), x.dtype)  # of dy xhat and of dy, for each part
+    _backward_in_parts(dy, x, factor, mean, rstd, share, dx, sums)
     if not affine:
         return dx, None, None
-    dweight, dbias = sum(sums[start] for start in sorted(sums))
+    dweight, dbias = sums.sum(axis=0) if len(sums) > 1 else sums[0]
     return dx, dweight, dbias
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _forward(x: Any, weight: Any, bias: Any, eps: Any, share: Any, y: Any, mean: Any, rstd: Any) -> None:
+def _forward(x: Any, y: Any, mean: Any, rstd: Any, weight: Any, bias: Any, eps: Any, share: Any) -> None:
     wide_vectors()
     rows, n = x.shape
     zero, one = x.dtype.type(0), x.dtype.type(1)
@@ -120,3 +111,21 @@ def _backward(
             dweight[j] += dy[i, j] * ((x[i, j] - m) * r)
         for j in range(dbias.size):
             dbias[j] += dy[i, j]
+
+
+@njit(cache=True, nogil=True)
+def _forward_in_parts(x: Any, y: Any, mean: Any, rstd: Any, weight: Any, bias: Any, eps: Any, share: Any) -> None:
+    in_parts(_forward, (x, y, mean, rstd), (weight, bias, eps, share), LEAST // x.shape[1])
+
+
+@njit(cache=True, nogil=True)
+def _backward_in_parts(dy: Any, x: Any, weight: Any, mean: Any, rstd: Any, share: Any, dx: Any, sums: Any) -> None:
+    in_ranges(_backward_part, (dy, x, weight, mean, rstd, share, dx, sums), len(x), LEAST // x.shape[1])
+
+
+@njit(cache=True, nogil=True)
+def _backward_part(
+    part: int, begin: int, end: int, dy: Any, x: Any, weight: Any, mean: Any, rstd: Any, share: Any, dx: Any, sums: Any
+) -> None:
+    rows, (dweight, dbias) = slice(begin, end), (sums[part, 0], sums[part, 1])
+    _backward(dy[rows], x[rows], weight, mean[rows], rstd[rows], share, dx[rows], dweight, dbias)

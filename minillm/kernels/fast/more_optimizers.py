@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from minillm.backend import Array, in_parts
+from minillm.backend import Array
 from minillm.kernels import cpu
 from minillm.kernels.fast.elementwise import LEAST
 from minillm.kernels.fast.optimizers import as_vectors
+from minillm.kernels.fast.pool import in_parts
 from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["adagrad", "nadam", "radam", "rmsprop"]
@@ -48,7 +49,7 @@ def nadam(
     decays = _decays(lr, weight_decay, decoupled)
     sizes = 1 - beta1, beta2, 1 - beta2, 1 / correction2, eps, grad_size, momentum_size
     numbers = np.array([-1 if maximize else 1, *decays, *sizes], p.dtype)
-    in_parts(lambda part: _nadam(p[part], g[part], m[part], v[part], numbers), p.size, LEAST)
+    _nadam_in_parts(p, g, m, v, numbers)
 
 
 def radam(
@@ -78,7 +79,7 @@ def radam(
     p, g, m, v = arrays
     decays = _decays(lr, weight_decay, decoupled)
     numbers = np.array([-1 if maximize else 1, *decays, 1 - beta1, beta2, 1 - beta2, eps, size], p.dtype)
-    in_parts(lambda part: _radam(p[part], g[part], m[part], v[part], numbers, rectified), p.size, LEAST)
+    _radam_in_parts(p, g, m, v, numbers, rectified)
 
 
 def rmsprop(
@@ -107,7 +108,7 @@ def rmsprop(
         return
     p, g, v = arrays
     numbers = np.array([-1 if maximize else 1, weight_decay, alpha, 1 - alpha, lr, eps], p.dtype)
-    in_parts(lambda part: _by_squares(p[part], g[part], v[part], numbers), p.size, LEAST)
+    _by_squares_in_parts(p, g, v, numbers)
 
 
 def adagrad(
@@ -120,7 +121,7 @@ def adagrad(
         return
     p, g, v = arrays
     numbers = np.array([-1 if maximize else 1, weight_decay, 1, 1, lr, eps], p.dtype)
-    in_parts(lambda part: _by_squares(p[part], g[part], v[part], numbers), p.size, LEAST)
+    _by_squares_in_parts(p, g, v, numbers)
 
 
 def _decays(lr: float, weight_decay: float, decoupled: bool) -> tuple[float, float]:
@@ -174,3 +175,18 @@ def _by_squares(param: Any, grad: Any, squares: Any, numbers: Any) -> None:
         v = kept * squares[i] + new * (g * g)
         squares[i] = v
         param[i] -= lr * (g / (np.sqrt(v) + eps))
+
+
+@njit(cache=True, nogil=True)
+def _nadam_in_parts(param: Any, grad: Any, exp_avg: Any, exp_avg_sq: Any, numbers: Any) -> None:
+    in_parts(_nadam, (param, grad, exp_avg, exp_avg_sq), (numbers,), LEAST)
+
+
+@njit(cache=True, nogil=True)
+def _radam_in_parts(param: Any, grad: Any, exp_avg: Any, exp_avg_sq: Any, numbers: Any, rectified: Any) -> None:
+    in_parts(_radam, (param, grad, exp_avg, exp_avg_sq), (numbers, rectified), LEAST)
+
+
+@njit(cache=True, nogil=True)
+def _by_squares_in_parts(param: Any, grad: Any, squares: Any, numbers: Any) -> None:
+    in_parts(_by_squares, (param, grad, squares), (numbers,), LEAST)

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from minillm.backend import Array, in_parts
+from minillm.backend import Array
 from minillm.kernels import cpu
 from minillm.kernels.fast.elementwise import LEAST, has_loops
+from minillm.kernels.fast.pool import in_parts
 from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["adam", "as_vectors", "sgd"]
@@ -58,14 +59,14 @@ def sgd(
     sign = -1 if maximize else 1
     if momentum_buffer is None:
         numbers = np.array([sign, weight_decay, lr], p.dtype)
-        in_parts(lambda part: _descend(p[part], g[part], numbers), p.size, LEAST)
+        _descend_in_parts(p, g, numbers)
         return
     # Of the momentum and of the gradient: what is kept or added, and what the step takes of each.
     kept, added = (0, 1) if first else (momentum, 1 - dampening)
     of_momentum, of_grad = (lr * momentum, lr) if nesterov else (lr, 0)
     numbers = np.array([sign, weight_decay, kept, added, of_momentum, of_grad], p.dtype)
     b = arrays[2]
-    in_parts(lambda part: _descend_with_momentum(p[part], g[part], b[part], numbers), p.size, LEAST)
+    _descend_with_momentum_in_parts(p, g, b, numbers)
 
 
 def adam(
@@ -98,7 +99,7 @@ def adam(
     decay = 1 - lr * weight_decay if decoupled else 1
     p, g, m, v = arrays
     numbers = np.array([sign, penalty, 1 - beta1, beta2, 1 - beta2, size, eps, decay], p.dtype)
-    in_parts(lambda part: _adam(p[part], g[part], m[part], v[part], numbers), p.size, LEAST)
+    _adam_in_parts(p, g, m, v, numbers)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -146,3 +147,18 @@ def _adam(param: Any, grad: Any, exp_avg: Any, exp_avg_sq: Any, numbers: Any) ->
         exp_avg[i] = m
         exp_avg_sq[i] = v
         param[i] = decay * param[i] - size * (m / (np.sqrt(v) + eps))
+
+
+@njit(cache=True, nogil=True)
+def _descend_in_parts(param: Any, grad: Any, numbers: Any) -> None:
+    in_parts(_descend, (param, grad), (numbers,), LEAST)
+
+
+@njit(cache=True, nogil=True)
+def _descend_with_momentum_in_parts(param: Any, grad: Any, buffer: Any, numbers: Any) -> None:
+    in_parts(_descend_with_momentum, (param, grad, buffer), (numbers,), LEAST)
+
+
+@njit(cache=True, nogil=True)
+def _adam_in_parts(param: Any, grad: Any, exp_avg: Any, exp_avg_sq: Any, numbers: Any) -> None:
+    in_parts(_adam, (param, grad, exp_avg, exp_avg_sq), (numbers,), LEAST)

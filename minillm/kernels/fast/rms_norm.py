@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from minillm.backend import Array, in_parts
+from minillm.backend import Array, get_num_threads
 from minillm.kernels import cpu
 from minillm.kernels.fast.elementary import plus
 from minillm.kernels.fast.elementwise import LEAST, fit_rows, has_loops
+from minillm.kernels.fast.pool import in_parts, in_ranges
 from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["rms_norm", "rms_norm_backward"]
@@ -35,7 +36,7 @@ def rms_norm(x: Array, weight: Array | None, eps: float) -> tuple[Array, Array]:
     factor = np.ones(n, x.dtype) if weight is None else np.ascontiguousarray(weight)
     y, rstd = np.empty(x.shape, x.dtype), np.empty(rows, x.dtype)
     eps, share = x.dtype.type(eps), x.dtype.type(1 / n)
-    in_parts(lambda part: _forward(x[part], factor, eps, share, y[part], rstd[part]), rows, max(1, LEAST // n))
+    _forward_in_parts(x, y, rstd, factor, eps, share)
     return y, rstd
 
 
@@ -53,22 +54,17 @@ def rms_norm_backward(
     """
     if dy.shape != x.shape or not has_loops(dy, x) or not fit_rows(x, weight):
         return cpu.rms_norm_backward(dy, x, weight, rstd, affine)
-    x, dy, (rows, n) = np.ascontiguousarray(x), np.ascontiguousarray(dy), x.shape
+    x, dy, n = np.ascontiguousarray(x), np.ascontiguousarray(dy), x.shape[1]
     factor = np.ones(n, x.dtype) if weight is None else np.ascontiguousarray(weight)
     dx = np.empty(x.shape, x.dtype)
     share = x.dtype.type(1 / n)
-    sums: dict[int, Array] = {}  # of dy x rstd, by the first row of a part
-
-    def work(part: slice) -> None:
-        dw = sums[part.start] = np.zeros(n if affine else 0, x.dtype)
-        _backward(dy[part], x[part], factor, rstd[part], share, dx[part], dw)
-
-    in_parts(work, rows, max(1, LEAST // n))
-    return dx, sum(sums[start] for start in sorted(sums)) if affine else None
+    sums = np.zeros((get_num_threads() if affine else 0, n), x.dtype)  # of dy x rstd, for each part
+    _backward_in_parts(dy, x, factor, rstd, share, dx, sums)
+    return dx, sums.sum(axis=0) if affine else None
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _forward(x: Any, weight: Any, eps: Any, share: Any, y: Any, rstd: Any) -> None:
+def _forward(x: Any, y: Any, rstd: Any, weight: Any, eps: Any, share: Any) -> None:
     wide_vectors()
     rows, n = x.shape
     zero, one = x.dtype.type(0), x.dtype.type(1)
@@ -96,3 +92,22 @@ def _backward(dy: Any, x: Any, weight: Any, rstd: Any, share: Any, dx: Any, dwei
             dx[i, j] = r * (dy[i, j] * weight[j] - x[i, j] * b)
         for j in range(dweight.size):
             dweight[j] += dy[i, j] * (x[i, j] * r)
+
+
+@njit(cache=True, nogil=True)
+def _forward_in_parts(x: Any, y: Any, rstd: Any, weight: Any, eps: Any, share: Any) -> None:
+    in_parts(_forward, (x, y, rstd), (weight, eps, share), LEAST // x.shape[1])
+
+
+@njit(cache=True, nogil=True)
+def _backward_in_parts(dy: Any, x: Any, weight: Any, rstd: Any, share: Any, dx: Any, sums: Any) -> None:
+    in_ranges(_backward_part, (dy, x, weight, rstd, share, dx, sums), len(x), LEAST // x.shape[1])
+
+
+@njit(cache=True, nogil=True)
+def _backward_part(
+    part: int, begin: int, end: int, dy: Any, x: Any, weight: Any, rstd: Any, share: Any, dx: Any, sums: Any
+) -> None:
+    rows = slice(begin, end)
+    dweight = sums[part] if len(sums) else sums.reshape(-1)
+    _backward(dy[rows], x[rows], weight, rstd[rows], share, dx[rows], dweight)

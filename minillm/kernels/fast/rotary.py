@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from minillm.backend import Array, in_parts
+from minillm.backend import Array
 from minillm.kernels import cpu
 from minillm.kernels.fast.elementwise import LEAST
+from minillm.kernels.fast.pool import in_ranges
 from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["rotary", "rotary_backward"]
@@ -34,20 +35,25 @@ def _turned(x: Array, cos: Array, sin: Array, sign: Any) -> Array:
     rows = np.ascontiguousarray(x).reshape(B * T, H, D)
     cos, sin = (np.ascontiguousarray(a).reshape(-1, D // 2) for a in (cos, sin))
     y = np.empty(rows.shape, x.dtype)
-    in_parts(lambda part: _rotary(rows[part], cos, sin, sign, part.start, y[part]), B * T, max(1, LEAST // (H * D)))
+    _turn(rows, cos, sin, sign, y)
     return y.reshape(x.shape)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _rotary(x: Any, cos: Any, sin: Any, sign: Any, first: Any, y: Any) -> None:
+def _rotary(part: int, begin: int, end: int, x: Any, cos: Any, sin: Any, sign: Any, y: Any) -> None:
     wide_vectors()
-    rows, heads, size = x.shape
+    _, heads, size = x.shape
     half = size // 2
-    for r in range(rows):
-        c, s = cos[(first + r) % len(cos)], sin[(first + r) % len(cos)]
+    for r in range(begin, end):
+        c, s = cos[r % len(cos)], sin[r % len(cos)]
         for h in range(heads):
             x1, x2, y1, y2 = x[r, h, :half], x[r, h, half:], y[r, h, :half], y[r, h, half:]
             for i in range(half):
                 a, b, t = x1[i], x2[i], sign * s[i]
                 y1[i] = a * c[i] - b * t
                 y2[i] = b * c[i] + a * t
+
+
+@njit(cache=True, nogil=True)
+def _turn(x: Any, cos: Any, sin: Any, sign: Any, y: Any) -> None:
+    in_ranges(_rotary, (x, cos, sin, sign, y), len(x), LEAST // (x.shape[1] * x.shape[2]))
