@@ -13,13 +13,15 @@ Example:
 
 from __future__ import annotations
 
+import os
 from typing import Any, ClassVar
 
 from minillm import models
 from minillm.backend import manual_seed as set_seed
 from minillm.data.text_collators import DataCollatorForLanguageModeling, DataCollatorWithPadding
 from minillm.inference import GenerationConfig, GenerationMixin, TextIteratorStreamer, TextStreamer
-from minillm.inference.pipeline import pipeline
+from minillm.inference.pipelines import pipeline as pipeline_in_memory
+from minillm.inference.pipelines import task_of
 from minillm.inference.translation import TranslationMixin
 from minillm.models import (
     BertConfig,
@@ -163,6 +165,37 @@ class AutoModelForQuestionAnswering(AutoClass):
     """Any model that marks answers in texts."""
 
     table: ClassVar = {"bert": BertForQuestionAnswering}
+
+
+_MODELS_OF_TASKS: dict[str, type[AutoClass]] = {
+    "text-classification": AutoModelForSequenceClassification,
+    "token-classification": AutoModelForTokenClassification,
+    "question-answering": AutoModelForQuestionAnswering,
+    "fill-mask": AutoModelForMaskedLM,
+    "text-generation": AutoModelForCausalLM,
+    "translation": AutoModelForSeq2SeqLM,
+}
+
+
+def pipeline(task: str, model: Any = None, tokenizer: Any = None, *, device: Any = None, **options: Any) -> Any:
+    """Return a pipeline, see :func:`minillm.inference.pipelines.pipeline`; directories are read, nothing downloaded.
+
+    Args:
+        task: what it is for.
+        model: in memory, or its directory.
+        tokenizer: in memory, or its directory; that of the model by default.
+        device: to move the model to: a name, the number of a GPU, or -1 for the CPU; where it is by default.
+        options: those of every call that does not give its own.
+    """
+    auto = _MODELS_OF_TASKS[task_of(task)]
+    if isinstance(model, str | os.PathLike):
+        tokenizer = model if tokenizer is None else tokenizer
+        model = auto.from_pretrained(model)
+    if isinstance(tokenizer, str | os.PathLike):
+        tokenizer = AutoTokenizer.from_pretrained(tokenizer)
+    if device is not None and model is not None:
+        model.to(device if not isinstance(device, int) else f"cuda:{device}" if device >= 0 else "cpu")
+    return pipeline_in_memory(task, model, tokenizer, **options)
 
 
 __all__ = [

@@ -43,6 +43,7 @@ class GenerationConfig:
         bos_token_id: begins a text where there is no prompt.
         eos_token_id: ends a text, one or several.
         pad_token_id: fills up texts that ended.
+        decoder_start_token_id: begins the targets of an encoder-decoder.
         forced_eos_token_id: the last token of a text of the greatest length, one or several to choose from.
         output_scores: return the scores of each step, with ``return_dict_in_generate``.
         return_dict_in_generate: return a ``ModelOutput`` with ``sequences``; False, which returns these alone.
@@ -73,6 +74,7 @@ class GenerationConfig:
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
     pad_token_id: int | None = None
+    decoder_start_token_id: int | None = None
     forced_eos_token_id: int | list[int] | None = None
     output_scores: bool | None = None
     return_dict_in_generate: bool | None = None
@@ -94,7 +96,7 @@ class GenerationConfig:
     def from_model_config(cls, config: Any) -> GenerationConfig:
         """Return what a model's config says of generation, as old files do."""
         other = getattr(config, "other", {})
-        of_tokens = ("bos_token_id", "eos_token_id", "pad_token_id", "forced_eos_token_id")
+        of_tokens = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "forced_eos_token_id")
         values = {name: getattr(config, name, None) for name in of_tokens}
         return cls.from_dict({**{name: other[name] for name in cls.names() if name in other}, **values})
 

@@ -115,7 +115,9 @@ class TranslationMixin(GenerationMixin):
         writer = FreeWriter(model, source, None if attention_mask is None else _as_tensor(attention_mask, device))
         writer.generation_config = self.generation_config
         if decoder_input_ids is None:
-            decoder_input_ids = ops.full((source.shape[0], 1), config.decoder_start_token_id, dtype="int64")
+            first = options.pop("decoder_start_token_id", self.generation_config.decoder_start_token_id)
+            first = config.decoder_start_token_id if first is None else first
+            decoder_input_ids = ops.full((source.shape[0], 1), first, dtype="int64")
         start = _as_tensor(decoder_input_ids, device)
         return writer.generate(start, *args, attention_mask=ops.ones_like(start), **options)
 

@@ -379,6 +379,10 @@ class Tokenizer(NamedTokens):
             checked = [token_id for token_id in checked if token_id not in special]
         return self._decode_plain(checked)
 
+    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
+        """Return the text of tokens, and of words among them that are no tokens."""
+        return self._decode_plain(self.convert_tokens_to_ids(tokens))
+
     def batch_decode(self, batch: Iterable[Iterable[int]], *, skip_special_tokens: bool = False) -> list[str]:
         """Return the text of each row of ids."""
         return [self.decode(ids, skip_special_tokens=skip_special_tokens) for ids in batch]

@@ -22,6 +22,7 @@ from minillm.tokenizers.bpe_training import count_pieces, learn_merges
 from minillm.tokenizers.byte_alphabet import (
     ALPHABET,
     BYTE_TO_CHAR,
+    CHAR_TO_BYTE,
     bytes_to_token,
     token_to_bytes,
 )
@@ -306,6 +307,16 @@ class BPETokenizer(Tokenizer):
     def _decode_plain(self, ids: Sequence[int]) -> str:
         data = b"".join(map(self._bytes_of.__getitem__, ids))
         return data.decode("utf-8", errors="replace")
+
+    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
+        """Return the text of tokens, and of words among them that are no tokens."""
+        return b"".join(map(self._bytes_of_any, tokens)).decode("utf-8", errors="replace")
+
+    def _bytes_of_any(self, token: str) -> bytes:
+        known = self._vocab.get(token)
+        if known is not None:
+            return self._bytes_of[known]
+        return token_to_bytes(token) if CHAR_TO_BYTE.keys() >= set(token) else token.encode("utf-8")
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """Return the bytes of ids, UTF-8 or not."""

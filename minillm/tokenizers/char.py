@@ -98,6 +98,10 @@ class CharTokenizer(Tokenizer):
     def _decode_plain(self, ids: Sequence[int]) -> str:
         return "".join([self._tokens[token_id] for token_id in ids])
 
+    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
+        """Return the text of tokens, and of words among them that are no tokens."""
+        return "".join(tokens)
+
     def _save(self, directory: Path) -> None:
         from minillm.tokenizers.files import char_files
 

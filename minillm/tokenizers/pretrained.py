@@ -99,10 +99,6 @@ class PreTrainedTokenizer(Tokenizer):
         rows = sequences.tolist() if hasattr(sequences, "tolist") else sequences
         return [self.decode(row, skip_special_tokens) for row in rows]
 
-    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
-        """Return the text of tokens."""
-        return super().decode(self.convert_tokens_to_ids(tokens))
-
     def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
         """Return the token of an id, or of each of several."""
         ids = ids.tolist() if hasattr(ids, "tolist") else ids

@@ -247,11 +247,14 @@ class WordPieceTokenizer(Tokenizer):
     # Ids to text.
 
     def _decode_plain(self, ids: Sequence[int]) -> str:
-        return "".join(self._spelled(ids))
+        return self.convert_tokens_to_string([self._tokens[token_id] for token_id in ids])
 
-    def _spelled(self, ids: Sequence[int]) -> Iterator[str]:
-        for number, token_id in enumerate(ids):
-            token = self._tokens[token_id]
+    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
+        """Return the text of tokens, and of words among them that are no tokens."""
+        return "".join(self._spelled(tokens))
+
+    def _spelled(self, tokens: Sequence[str]) -> Iterator[str]:
+        for number, token in enumerate(tokens):
             if token in self._added.tokens and self._added.tokens[token].normalized:
                 token, _ = self.rules.normalize(token)  # as it was found in the text
             if number > 0:

@@ -52,6 +52,21 @@ def test_targets_of_transformers(pair, options):
     assert ours.generate(input_ids=source, **options).tolist() == wanted.tolist()  # the padding is told by its token
 
 
+def test_transformers_writes_the_same_with_what_we_save(tmp_path, pair):
+    import torch
+    import transformers
+
+    ours, _ = pair
+    ours.save_pretrained(tmp_path)
+    theirs = transformers.MarianMTModel.from_pretrained(tmp_path)
+    assert theirs.generation_config.decoder_start_token_id == 39
+    given = {"attention_mask": torch.tensor((SOURCE != 39).astype(np.int64)), "max_length": 9, "do_sample": False}
+    wanted = theirs.generate(torch.tensor(SOURCE), **given)
+    assert ours.generate(minillm.tensor(SOURCE), max_length=9).tolist() == wanted.tolist()
+    other = theirs.generate(torch.tensor(SOURCE), decoder_start_token_id=5, **given)
+    assert ours.generate(minillm.tensor(SOURCE), max_length=9, decoder_start_token_id=5).tolist() == other.tolist()
+
+
 def test_a_target_that_has_begun(pair):
     import torch
 
