@@ -1,13 +1,15 @@
 """Loops in parts, on threads that wait for work in machine code.
 
 To hand a part of a loop to a thread of Python takes 30 to 130 microseconds: both threads need Python's lock, and one
-that sleeps has to be woken. The threads here never need the lock. Each looks at a counter of its own, in memory that
+that sleeps has to be woken. The threads here never need the lock. Each looks at a word of its own, in memory that
 all share, until it is asked, so that a loop begins and ends within a microsecond, and work of ten microseconds is
 worth a second thread. A thread that has found nothing for about a millisecond goes to sleep.
 
-    who asks:   writes the function and its arguments;  asked[i] += 1;  does part 0;  waits until done[i] == asked[i]
-    thread i:   waits until asked[i] != done[i];  does part i + 1;  done[i] = asked[i]
+    who asks:   writes the function and its arguments;  state[i] = ASKED;  does part 0;
+                if state[i] is still ASKED, makes it IDLE and does part i + 1 too, else waits until it is IDLE
+    thread i:   waits until state[i] is ASKED;  makes it BUSY;  does part i + 1;  state[i] = IDLE
 
+So nobody waits for a thread that has no processor yet, because it slept or because others use the machine.
 A loop that comes while another one runs is done whole by the thread that asks, part after part: the parts are the
 same, and so are the results, bit for bit.
 
@@ -39,10 +41,11 @@ __all__ = ["in_parts", "in_ranges", "number_of_parts"]
 # Places in the memory, in words of 8 bytes; what is written often has 64 bytes of its own.
 _TAKEN, _FUNCTION, _CONTEXT, _COUNT, _PARTS, _LIMIT = 0, 8, 9, 10, 11, 12
 _MUTEX, _CONDITION = 16, 32  # of the C library, 128 bytes each
-_WORKERS, _STRIDE = 48, 16  # of each thread: how many loops it was asked for, how many it has done, whether it sleeps
-_ASKED, _DONE, _ASLEEP, _READY = 0, 8, 9, 10
+_WORKERS, _STRIDE = 48, 16  # of each thread: its state, whether it sleeps, whether it has begun to wait
+_STATE, _ASLEEP, _READY = 0, 8, 9
+_IDLE, _ASKED, _BUSY = 0, 1, 2
 _MOST_WORKERS = 255
-_LOOKS = 20_000  # at the counter before a thread goes to sleep: about a millisecond
+_LOOKS = 20_000  # at its state before a thread goes to sleep: about a millisecond
 
 _words = np.zeros(_WORKERS + _STRIDE * _MOST_WORKERS + 8, np.int64)
 _address = _words.ctypes.data + -_words.ctypes.data % 64
@@ -81,14 +84,15 @@ def _store(typing_context: Any, index: Any, value: Any) -> Any:
 
 
 @_intrinsic
-def _take(typing_context: Any, index: Any) -> Any:
-    """Turn a 0 into a 1; return whether it was this thread that did."""
+def _exchange(typing_context: Any, index: Any, old: Any, new: Any) -> Any:
+    """Write ``new`` where ``old`` is; return whether it was."""
 
     def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pair = builder.cmpxchg(_word(builder, arguments[0]), _int64(0), _int64(1), "seq_cst", "seq_cst")
+        index, old, new = arguments
+        pair = builder.cmpxchg(_word(builder, index), old, new, "seq_cst", "seq_cst")
         return builder.extract_value(pair, 1)
 
-    return types.boolean(types.int64), write
+    return types.boolean(types.int64, types.int64, types.int64), write
 
 
 @_intrinsic
@@ -210,10 +214,18 @@ def number_of_parts(count: int, least: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def _wake_all() -> None:
+    mutex = _address_of(_MUTEX)
+    _lock(mutex)
+    _wake(_address_of(_CONDITION))
+    _unlock(mutex)
+
+
+@njit(cache=True, nogil=True)
 def _fork(outlined: Any, count: int, parts: int) -> None:
     """Call an outlined loop for each part, on as many threads, and wait for all."""
     function, context = outlined
-    if parts <= 1 or not _take(_TAKEN):
+    if parts <= 1 or not _exchange(_TAKEN, 0, 1):
         for part in range(parts):
             _call(function, context, part, parts, count)
         return
@@ -224,16 +236,17 @@ def _fork(outlined: Any, count: int, parts: int) -> None:
     asleep = False
     for i in range(parts - 1):
         worker = _WORKERS + _STRIDE * i
-        _store(worker + _ASKED, _load(worker + _ASKED) + 1)
+        _store(worker + _STATE, _ASKED)
         asleep |= _load(worker + _ASLEEP) != 0
     if asleep:
-        _lock(_address_of(_MUTEX))
-        _wake(_address_of(_CONDITION))
-        _unlock(_address_of(_MUTEX))
+        _wake_all()
     _call(function, context, 0, parts, count)
     for i in range(parts - 1):
-        looks, worker = 0, _WORKERS + _STRIDE * i
-        while _load(worker + _DONE) != _load(worker + _ASKED):
+        state = _WORKERS + _STRIDE * i + _STATE
+        if _exchange(state, _ASKED, _IDLE):
+            _call(function, context, i + 1, parts, count)
+        looks = 0
+        while _load(state) != _IDLE:
             looks += 1
             if looks % 1024 == 0:  # that thread has no processor perhaps
                 _sched_yield()
@@ -279,7 +292,7 @@ def _sleep(worker: int) -> None:
     mutex, condition = _address_of(_MUTEX), _address_of(_CONDITION)
     _lock(mutex)
     _store(worker + _ASLEEP, 1)  # before the look: whoever asks after it sees this
-    while _load(worker + _ASKED) == _load(worker + _DONE):
+    while _load(worker + _STATE) != _ASKED:
         _wait(condition, mutex)
     _store(worker + _ASLEEP, 0)
     _unlock(mutex)
@@ -289,37 +302,39 @@ def _sleep(worker: int) -> None:
 def _serve(me: int) -> None:
     """Do part ``me`` + 1 of each loop that this thread is asked for, until there is no function to call."""
     worker = _WORKERS + _STRIDE * me
+    state = worker + _STATE
     _store(worker + _READY, 1)
+    looks = 0
     while True:
-        looks = 0
-        while _load(worker + _ASKED) == _load(worker + _DONE):
-            looks += 1
-            if looks >= _LOOKS:
-                _sleep(worker)
-            elif looks % 256 == 0:
-                _sched_yield()
-            _pause()
-        function = _load(_FUNCTION)
-        if function != 0:
+        if _load(state) == _ASKED and _exchange(state, _ASKED, _BUSY):
+            function = _load(_FUNCTION)
+            if function == 0:
+                _store(state, _IDLE)
+                return
             _call(function, _load(_CONTEXT), me + 1, _load(_PARTS), _load(_COUNT))
-        _store(worker + _DONE, _load(worker + _ASKED))
-        if function == 0:
-            return
+            _store(state, _IDLE)
+            looks = 0
+        looks += 1
+        if looks >= _LOOKS:
+            _sleep(worker)
+            looks = 0
+        elif looks % _PATIENCE == 0:
+            _sched_yield()
+        _pause()
 
 
 @njit(cache=True, nogil=True)
 def _end(workers: int) -> None:
     """Ask the threads to call nothing, which ends them."""
-    while not _take(_TAKEN):
+    while not _exchange(_TAKEN, 0, 1):
         _sched_yield()
     _store(_FUNCTION, 0)
-    mutex = _address_of(_MUTEX)
-    _lock(mutex)
     for i in range(workers):
-        worker = _WORKERS + _STRIDE * i
-        _store(worker + _ASKED, _load(worker + _ASKED) + 1)
-    _wake(_address_of(_CONDITION))
-    _unlock(mutex)
+        _store(_WORKERS + _STRIDE * i + _STATE, _ASKED)
+    _wake_all()
+    for i in range(workers):
+        while _load(_WORKERS + _STRIDE * i + _STATE) != _IDLE:
+            _sched_yield()
     _store(_TAKEN, 0)
 
 
