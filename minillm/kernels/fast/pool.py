@@ -45,6 +45,7 @@ _WORKERS, _STRIDE = 48, 16  # of each thread: its state, whether it sleeps, whet
 _STATE, _ASLEEP, _READY = 0, 8, 9
 _IDLE, _ASKED, _BUSY = 0, 1, 2
 _MOST_WORKERS = 255
+_PATIENCE = 256  # looks, after which a thread that waits lets another have its processor
 _LOOKS = 20_000  # at its state before a thread goes to sleep: about a millisecond
 
 _words = np.zeros(_WORKERS + _STRIDE * _MOST_WORKERS + 8, np.int64)
