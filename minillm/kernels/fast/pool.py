@@ -217,9 +217,11 @@ def number_of_parts(count: int, least: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _wake_all() -> None:
+def _wake_all(workers: int) -> None:
     mutex = _address_of(_MUTEX)
     _lock(mutex)
+    for i in range(workers):
+        _store(_WORKERS + _STRIDE * i + _ASLEEP, 0)
     _wake(_address_of(_CONDITION))
     _unlock(mutex)
 
@@ -242,7 +244,7 @@ def _fork(outlined: Any, count: int, parts: int) -> None:
         _store(worker + _STATE, _ASKED)
         asleep |= _load(worker + _ASLEEP) != 0
     if asleep:
-        _wake_all()
+        _wake_all(parts - 1)
     _call(function, context, 0, parts, count)
     for i in range(parts - 1):
         state = _WORKERS + _STRIDE * i + _STATE
@@ -295,9 +297,10 @@ def _sleep(worker: int) -> None:
     mutex, condition = _address_of(_MUTEX), _address_of(_CONDITION)
     _lock(mutex)
     _store(worker + _ASLEEP, 1)  # before the look: whoever asks after it sees this
-    while _load(worker + _STATE) != _ASKED:
+    if _load(worker + _STATE) == _ASKED:
+        _store(worker + _ASLEEP, 0)
+    while _load(worker + _ASLEEP):  # once woken, it looks for a while, also where its part was done meanwhile
         _wait(condition, mutex)
-    _store(worker + _ASLEEP, 0)
     _unlock(mutex)
 
 
@@ -334,7 +337,7 @@ def _end(workers: int) -> None:
     _store(_FUNCTION, 0)
     for i in range(workers):
         _store(_WORKERS + _STRIDE * i + _STATE, _ASKED)
-    _wake_all()
+    _wake_all(workers)
     for i in range(workers):
         while _load(_WORKERS + _STRIDE * i + _STATE) != _IDLE:
             _sched_yield()
