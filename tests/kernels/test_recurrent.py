@@ -91,9 +91,7 @@ def test_fused_is_composite(device, case, sizes, reverse):
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("sizes", [(3,) * 12, (5, 5, 3, 3, 2, 2, 2, 2, 1)])
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_fused_is_composite_with_swapped_products_and_small_tiles(
-    device, monkeypatch, case, sizes, reverse
-):
+def test_fused_is_composite_with_swapped_products_and_small_tiles(device, monkeypatch, case, sizes, reverse):
     monkeypatch.setattr(repeated_product, "LARGE", 0)
     monkeypatch.setattr(steps, "TILE", 60)
     steps_of.cache_clear()
@@ -291,6 +289,52 @@ def test_each_set_is_the_composite(chosen, case, sizes, reverse, dtype):
     for a, b in zip([*fused, *gradients], wanted, strict=True):
         assert a.dtype == inputs[0].dtype
         np.testing.assert_allclose(a.numpy(force=True), b.numpy(force=True), **close)
+
+
+def large_case(name: str, sizes: tuple[int, ...], reverse: bool, bias: bool, hidden: int):
+    """Return a layer with float32 tensors of units in several blocks, and what else it is called with."""
+    rng = np.random.default_rng(0)
+
+    def some(*shape: int):
+        return minillm.Tensor(rng.uniform(-0.2, 0.2, shape).astype("float32")).requires_grad_()
+
+    layer, gates = {"lstm": (LstmLayer, 4), "gru": (GruLayer, 3)}.get(name, (RnnLayer, 1))
+    states = [some(sizes[0], hidden) for _ in range(2 if name == "lstm" else 1)]
+    weights = [some(gates * hidden, 19), some(gates * hidden, hidden)]
+    biases = [some(gates * hidden) if bias else None for _ in range(2)]
+    further = [None] if name == "lstm" else [] if name == "gru" else [name]
+    return layer, [some(sum(sizes), 19) * 5, *states, *weights, *biases, *further, sizes, reverse]
+
+
+def results_of(layer, arguments):
+    """Return the results of a layer and its gradients."""
+    inputs = [a for a in arguments if isinstance(a, minillm.Tensor)]
+    results = layer.apply(*arguments)
+    rng = np.random.default_rng(1)
+    dys = [minillm.Tensor(rng.standard_normal(y.shape).astype("float32")) for y in results]
+    return [a.numpy(force=True) for a in (*results, *grad(list(results), inputs, dys))]
+
+
+@pytest.mark.parametrize(("reverse", "bias"), [(False, True), (True, True), (True, False)])
+@pytest.mark.parametrize(
+    ("sizes", "hidden"),  # 230 units are cut into three parts
+    [((24,) * 6, 230), ((1,) * 5, 70), ((33,), 70), ((9, 9, 9), 64), ((40, 40, 33, 32, 17, 9, 8, 8, 1, 1), 230)],
+    ids=["equal", "one sequence", "one step", "few steps", "packed"],
+)
+@pytest.mark.parametrize("name", ["tanh", "relu", "gru", "lstm"])
+def test_walks_in_parts_are_those_of_the_plain_form(threads, name, sizes, reverse, bias, hidden):
+    pytest.importorskip("numba", reason="needs numba (extra: fast)")
+    layer, arguments = large_case(name, sizes, reverse, bias, hidden)
+    try:
+        minillm.set_kernels("numpy")
+        plain = results_of(layer, arguments)
+        minillm.set_kernels("numba")
+        compiled, again = results_of(layer, arguments), results_of(layer, arguments)
+    finally:
+        minillm.set_kernels(None)
+    for a, b, c in zip(compiled, again, plain, strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, c, rtol=1e-3, atol=1e-4 * abs(c).max())
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -19,7 +19,16 @@ from minillm.kernels.fast.linear import linear, linear_backward
 from minillm.kernels.fast.panels import COLUMNS, panels_for, rows_for, whole_tiles
 from minillm.kernels.fast.pool import in_ranges
 from minillm.kernels.fast.vectors import wide_vectors
-from minillm.kernels.fast.walk import are_floats, collect, least_blocks, multiply_blocks, order_of, pack_all, walks
+from minillm.kernels.fast.walk import (
+    are_floats,
+    collect,
+    least_blocks,
+    multiply_blocks,
+    order_back,
+    order_of,
+    pack_all,
+    walks,
+)
 
 __all__ = ["lstm_backward", "lstm_forward"]
 
@@ -98,12 +107,10 @@ def lstm_backward(
     wide = rows_for(steps.rows + steps.batch, 4 * size)
     dgates, dh, dc = wide[: steps.rows, : 4 * size], dh_n.copy(), dc_n.copy()
     _backward(
-        order_of(batch_sizes, not reverse), w_hh.T[None], panels_for(size, 1, 4 * size),
+        order_back(batch_sizes, reverse), w_hh.T[None], panels_for(size, 1, 4 * size),
         rows_for(steps.batch, size, 1), gates, steps.all_before(cs), tanh_cs, np.ascontiguousarray(dy), dh, dc, wide,
     )  # fmt: skip
-    dx, dw_ih, db = linear_backward(
-        dgates, x if needs[3] else None, w_ih if needs[0] else None, needs[5] or needs[6]
-    )
+    dx, dw_ih, db = linear_backward(dgates, x if needs[3] else None, w_ih if needs[0] else None, needs[5] or needs[6])
     dw_hh = linear_backward(dgates, steps.all_before(hs), None, False)[1] if needs[4] else None
     return dx, dh, dc, dw_ih, dw_hh, db, db, None
 
@@ -207,8 +214,8 @@ def _backward(
 ) -> None:  # fmt: skip
     pack_all(weight, panels)
     later, count = dgates[:0], 0  # of the step that was walked before, in whole tiles, and its rows
-    for step in range(len(order) + 1):  # the last one brings the gradients to the initial state
-        start, running = order[step] if step < len(order) else (0, 0)
+    for step in range(len(order)):
+        start, running = order[step]
         rows = slice(start, start + running)
         of_step = (gates[rows], cs_before[rows], tanh_cs[rows], dys[rows], dh, dc, dgates[rows])
         least = least_blocks(panels, max(count, running))
@@ -224,7 +231,7 @@ def _step_backward(
     multiply_blocks(part, begin, end, panels, later, product)
     gates, c_before, tanh_c, dy, dh, dc, dgates = of_step
     first, last = begin * COLUMNS, min(end * COLUMNS, dh.shape[1])
-    collect(first, last, product[0][:count], dy, dh)
+    collect(first, last, product[0][:count], dh[:0], dy, dh)
     _differentiate(first, last, gates, c_before, tanh_c, dh, dc, dgates)
 
 

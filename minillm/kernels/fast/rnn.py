@@ -18,7 +18,16 @@ from minillm.kernels.fast.linear import linear, linear_backward
 from minillm.kernels.fast.panels import COLUMNS, panels_for, rows_for, whole_tiles
 from minillm.kernels.fast.pool import in_ranges
 from minillm.kernels.fast.vectors import wide_vectors
-from minillm.kernels.fast.walk import are_floats, collect, least_blocks, multiply_blocks, order_of, pack_all, walks
+from minillm.kernels.fast.walk import (
+    are_floats,
+    collect,
+    least_blocks,
+    multiply_blocks,
+    order_back,
+    order_of,
+    pack_all,
+    walks,
+)
 
 __all__ = ["rnn_backward", "rnn_forward"]
 
@@ -41,7 +50,7 @@ class Cell:
 
     def backward(self, h: Array, dy: Array, dh: Array, dsum: Array) -> None:
         """Add ``dy`` to dh, and write the gradient before the nonlinearity."""
-        collect(0, h.shape[1], dh[:0], dy, dh)
+        collect(0, h.shape[1], dh[:0], dh[:0], dy, dh)
         _differentiate(0, h.shape[1], h, dh, self.tanh, dsum)
 
 
@@ -95,12 +104,10 @@ def rnn_backward(
     wide = rows_for(steps.rows + steps.batch, size)
     dsums, dh = wide[: steps.rows, :size], dh_n.copy()
     _backward(
-        order_of(batch_sizes, not reverse), w_hh.T[None], panels_for(size, 1, size), rows_for(steps.batch, size, 1),
+        order_back(batch_sizes, reverse), w_hh.T[None], panels_for(size, 1, size), rows_for(steps.batch, size, 1),
         steps.outputs(hs), np.ascontiguousarray(dy), dh, nonlinearity == "tanh", wide,
     )  # fmt: skip
-    dx, dw_ih, db = linear_backward(
-        dsums, x if needs[2] else None, w_ih if needs[0] else None, needs[4] or needs[5]
-    )
+    dx, dw_ih, db = linear_backward(dsums, x if needs[2] else None, w_ih if needs[0] else None, needs[4] or needs[5])
     dw_hh = linear_backward(dsums, steps.all_before(hs), None, False)[1] if needs[3] else None
     return dx, dh, dw_ih, dw_hh, db, db
 
@@ -126,9 +133,7 @@ def _step(part: int, begin: int, end: int, panels: Any, before: Any, added: Any,
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _apply(
-    first: int, last: int, sums: Any, added: Any, bias: Any, with_tanh: bool, h: Any, after: Any
-) -> None:
+def _apply(first: int, last: int, sums: Any, added: Any, bias: Any, with_tanh: bool, h: Any, after: Any) -> None:
     """Add to the sums of some units and apply the nonlinearity; write h to two places."""
     wide_vectors()
     units = slice(first, last)
@@ -152,8 +157,8 @@ def _backward(
 ) -> None:
     pack_all(weight, panels)
     later, count = dsums[:0], 0  # of the step that was walked before, in whole tiles, and its rows
-    for step in range(len(order) + 1):  # the last one brings the gradients to the initial state
-        start, running = order[step] if step < len(order) else (0, 0)
+    for step in range(len(order)):
+        start, running = order[step]
         rows = slice(start, start + running)
         of_step = (hs[rows], dys[rows], dh, with_tanh, dsums[rows])
         least = least_blocks(panels, max(count, running))
@@ -169,7 +174,7 @@ def _step_backward(
     multiply_blocks(part, begin, end, panels, later, product)
     h, dy, dh, with_tanh, dsum = of_step
     first, last = begin * COLUMNS, min(end * COLUMNS, dh.shape[1])
-    collect(first, last, product[0][:count], dy, dh)
+    collect(first, last, product[0][:count], dh[:0], dy, dh)
     _differentiate(first, last, h, dh, with_tanh, dsum)
 
 
