@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.real_data import __main__ as command
 from benchmarks.real_data import classes, language, spans
-from benchmarks.real_data.runs import RUNS
+from benchmarks.real_data.runs import RUNS, Setting
 
 
 def test_list(capsys):
@@ -57,6 +57,19 @@ def test_texts_of_a_run_are_written_beside_its_figures(monkeypatch, tmp_path):
     assert "written" not in json.loads(file.read_text())["tang"]
 
 
+def test_figures_that_another_run_wrote_meanwhile_are_kept(monkeypatch, tmp_path):
+    file = tmp_path / "figures.json"
+
+    def measure(setting):
+        file.write_text(json.dumps({"of meanwhile": {"f1": 0.5}}))
+        return {"accuracy": 0.9}
+
+    run = RUNS["sms"]
+    monkeypatch.setitem(RUNS, "sms", type(run)(run.about, measure, "accuracy", 0.98, run.simple))
+    command.main(["sms", "--json", str(file)])
+    assert set(json.loads(file.read_text())) == {"of meanwhile", "sms"}
+
+
 def test_witten_bell():
     # After "ab", of three letters: p(a) = (1 + 2 / 3) / (2 + 2), then p(b | a) = (1 + p(b)) / (1 + 1).
     first = (1 + 2 / 3) / 4
@@ -64,6 +77,21 @@ def test_witten_bell():
     expected = -(math.log2(first) + math.log2(second)) / 2
     assert language.witten_bell("ab", "ab", order=2, alphabet=3) == pytest.approx(expected)
     assert language.witten_bell("", "abab", order=3, alphabet=4) == 2.0
+
+
+def test_different_poems_share_no_line():
+    assert language.different(["one\ntwo", "three", "one\ntwo", "two\nfour", "five"]) == ["one\ntwo", "three", "five"]
+
+
+def test_poems(monkeypatch):
+    pairs = [f"{a}{b}" for a in "abcdefgh" for b in "stuvw"]
+    poems = [{"text": f"{pair}\n{pair[::-1]}"} for pair in pairs]
+    monkeypatch.setattr(language, "load_dataset", {"tang300": {"train": poems}}.__getitem__)
+    figures = language.tang(Setting(None, 1))
+    assert figures["poems"] == {"train": 32, "test": 4}
+    letters = math.log2(8) + math.log2(5)  # which poem it is; all else follows from that
+    assert letters / 7 < figures["bits"] < math.log2(14)
+    assert len(figures["written"]) == 10
 
 
 def test_random_spans():
