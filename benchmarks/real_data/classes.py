@@ -100,8 +100,9 @@ def sms(setting: Any) -> dict[str, Any]:
 
 
 def rt_lstm(setting: Any) -> dict[str, Any]:
-    sizes = {"embedding_dim": 100, "hidden_size": 64, "dropout": 0.6}
-    return from_nothing(setting, *held_out("rt-polarity"), sizes=sizes, epochs=6, batch_size=32, lr=1e-3)
+    sizes = {"embedding_dim": 100, "hidden_size": 32, "dropout": 0.8, "pooling": "mean"}
+    changes = {"epochs": 8, "batch_size": 32, "lr": 2e-3, "weight_decay": 0.3}
+    return from_nothing(setting, *held_out("rt-polarity"), sizes=sizes, **changes)
 
 
 def chnsenticorp(setting: Any) -> dict[str, Any]:
