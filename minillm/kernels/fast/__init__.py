@@ -36,6 +36,7 @@ _FILES: dict[str, str] = {
     "layer_norm_backward": "layer_norm",
     "linear": "linear",
     "linear_backward": "linear",
+    "linear_gelu": "linear",
     "log_softmax": "softmax",
     "log_softmax_backward": "softmax",
     "lstm_backward": "lstm",
@@ -57,6 +58,7 @@ _FILES: dict[str, str] = {
     "softmax_backward": "softmax",
     "token_attention": "decode",
     "token_layer_norm": "decode",
+    "token_linear": "decode",
     "token_rms_norm": "decode",
 }
 

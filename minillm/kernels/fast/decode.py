@@ -1,4 +1,4 @@
-"""The parts of a decoder for one new token a row, each in one call; the products are NumPy's."""
+"""The parts of a decoder for one new token a row, each in one call; products and attention on all threads."""
 
 from __future__ import annotations
 
@@ -10,11 +10,22 @@ from numba import njit
 from minillm.backend import Array
 from minillm.kernels import cpu
 from minillm.kernels.fast.elementary import exp, plus
+from minillm.kernels.fast.few_rows import MOST_ROWS, few_rows
+from minillm.kernels.fast.linear import linear
+from minillm.kernels.fast.pool import in_ranges
 from minillm.kernels.fast.vectors import wide_vectors
 
-__all__ = ["token_attention", "token_layer_norm", "token_rms_norm"]
+__all__ = ["token_attention", "token_layer_norm", "token_linear", "token_rms_norm"]
 
+_LEAST = 1 << 14  # numbers of keys that are worth a thread: two to three microseconds
 _f = np.float32
+
+
+def token_linear(x: Array, weight: Array, bias: Array | None) -> Array:
+    """Return x W^T + b: (B, in) -> (B, out)."""
+    if len(x) > MOST_ROWS or not _ready(x, weight) or (bias is not None and not _ready(bias)):
+        return linear(x, weight, bias)
+    return few_rows(x, weight, None, bias)
 
 
 def token_layer_norm(x: Array, weight: Array, bias: Array | None, eps: float) -> Array:
@@ -43,7 +54,7 @@ def token_attention(
         return cpu.token_attention(q, keys, values, length, scale, mask)
     seen = _ALL if mask is None else np.ascontiguousarray(np.broadcast_to(mask, (len(q), 1, 1, length)))[:, 0, 0]
     y = np.empty(q.shape, q.dtype)
-    _attention(np.ascontiguousarray(q), keys, values, length, _f(scale), seen, np.empty(length, np.float32), y)
+    _attention(np.ascontiguousarray(q), keys, values, length, _f(scale), seen, y)
     return y
 
 
@@ -89,38 +100,58 @@ def _rms_norm(x: Any, weight: Any, eps: Any, y: Any) -> None:
             y_i[j] = x_i[j] * r * weight[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _attention(q: Any, keys: Any, values: Any, length: Any, scale: Any, seen: Any, p: Any, y: Any) -> None:
-    wide_vectors()
+@njit(cache=True, nogil=True)
+def _attention(q: Any, keys: Any, values: Any, length: int, scale: Any, seen: Any, y: Any) -> None:
     batch, heads, group, size = q.shape
-    none = _f(-np.inf)
-    for b in range(batch):
-        for h in range(heads):
-            for g in range(group):
-                query, result = q[b, h, g], y[b, h, g]
-                top = none
+    least = _LEAST // (group * length * size + 1) + 1
+    in_ranges(_heads, (q, keys, values, length, scale, seen, y), batch * heads, least)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _heads(
+    part: int, begin: int, end: int, q: Any, keys: Any, values: Any, length: int, scale: Any, seen: Any, y: Any
+) -> None:
+    wide_vectors()
+    heads, group = keys.shape[1], q.shape[2]
+    p = np.empty(length, np.float32)
+    for i in range(begin, end):
+        b, h = i // heads, i % heads
+        for g in range(group):
+            _scores(q[b, h, g], keys[b, h, :length], scale, p)
+            if seen.size:
                 for s in range(length):
-                    key = keys[b, h, s]
-                    score = _f(0)
-                    for d in range(size):
-                        score = plus(score, query[d] * key[d])
-                    score *= scale
-                    if seen.size and not seen[b, s]:
-                        score = none
-                    p[s] = score
-                    top = score if score > top or score != score else top
-                if top == none:
-                    top = _f(0)
-                total = _f(0)
-                for s in range(length):
-                    p[s] = exp(p[s] - top)
-                for s in range(length):
-                    total = plus(total, p[s])
-                factor = _f(1) / total if total != _f(0) else _f(0)
-                for d in range(size):
-                    result[d] = 0
-                for s in range(length):
-                    value = values[b, h, s]
-                    weight = p[s] * factor
-                    for d in range(size):
-                        result[d] += weight * value[d]
+                    p[s] = p[s] if seen[b, s] else _f(-np.inf)
+            _average(values[b, h, :length], p, y[b, h, g])
+
+
+@njit(forceinline=True, error_model="numpy", fastmath={"contract"})
+def _scores(query: Any, keys: Any, scale: Any, p: Any) -> None:
+    for s in range(len(keys)):
+        key = keys[s]
+        score = _f(0)
+        for d in range(query.size):
+            score = plus(score, query[d] * key[d])
+        p[s] = score * scale
+
+
+@njit(forceinline=True, error_model="numpy", fastmath={"contract"})
+def _average(values: Any, p: Any, result: Any) -> None:
+    """Average values with the weights softmax(p)."""
+    top = _f(-np.inf)
+    for s in range(p.size):
+        top = p[s] if p[s] > top or p[s] != p[s] else top
+    if top == _f(-np.inf):
+        top = _f(0)
+    for s in range(p.size):
+        p[s] = exp(p[s] - top)
+    total = _f(0)
+    for s in range(p.size):
+        total = plus(total, p[s])
+    factor = _f(1) / total if total != _f(0) else _f(0)
+    for d in range(result.size):
+        result[d] = 0
+    for s in range(p.size):
+        value = values[s]
+        weight = p[s] * factor
+        for d in range(result.size):
+            result[d] += weight * value[d]

@@ -1,4 +1,4 @@
-"""Products of a few rows with weights of int8 or bfloat16, which are widened in registers."""
+"""Products with weights of int8 or bfloat16, which are widened in registers, or for many rows in the cache."""
 
 from __future__ import annotations
 
@@ -7,58 +7,57 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from minillm.backend import Array, in_parts
+from minillm.backend import Array
 from minillm.kernels import cpu
-from minillm.kernels.fast.elementary import plus
+from minillm.kernels.fast.few_rows import MOST_ROWS, few_rows, scale_and_add, widened
+from minillm.kernels.fast.pool import in_ranges
+from minillm.kernels.fast.products import LEAST_PRODUCT, has_products, multiply_here, one_thread_each, threads_again
 from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["quantized_linear"]
 
-_MOST_ROWS = 8  # of x; for more, it pays to widen the weight once and leave the product to BLAS
-_LEAST = 1 << 22  # elements of the weight that are worth a thread, which has to be woken up for every product
-_f = np.float32
+_TILE = 1 << 16  # numbers of the weight that a thread widens at a time, which then stay in its cache: 256 KB
+_NONE = np.empty(0, np.float32)
 
 
 def quantized_linear(x: Array, weight: Array, scale: Array, bias: Array | None) -> Array:
     """Return x W^T + b; see the plain form."""
-    if len(x) > _MOST_ROWS or x.dtype != np.float32 or not weight.size or not weight.flags.c_contiguous:
+    few = len(x) <= MOST_ROWS
+    if x.dtype != np.float32 or not weight.size or not weight.flags.c_contiguous or not (few or has_products):
         return cpu.quantized_linear(x, weight, scale, bias)
     x = np.ascontiguousarray(x)
+    factor = scale if weight.dtype == np.int8 else None  # those of bfloat16 are 1
+    shift = None if bias is None else np.ascontiguousarray(bias, np.float32)
+    if few:
+        return few_rows(x, weight, factor, shift)
     y = np.empty((len(x), len(weight)), np.float32)
-    shift = _NONE if bias is None else np.ascontiguousarray(bias, np.float32)
-    product = _int8 if weight.dtype == np.int8 else _bfloat16
-    least = max(1, _LEAST // weight.shape[1])
-    in_parts(lambda part: product(x, weight[part], scale[part], shift[part], y[:, part]), len(weight), least)
+    _product(x, weight, _NONE if factor is None else factor, _NONE if shift is None else shift, y)
     return y
 
 
-_NONE = np.empty(0, np.float32)
+@njit(cache=True, nogil=True)
+def _product(x: Any, weight: Any, scale: Any, bias: Any, y: Any) -> None:
+    one_thread_each()
+    in_ranges(_tiles, (x, weight, scale, bias, y), len(weight), LEAST_PRODUCT // x.size + 1)
+    threads_again()
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _int8(x: Any, weight: Any, scale: Any, shift: Any, y: Any) -> None:
+@njit(cache=True, nogil=True)
+def _tiles(part: int, begin: int, end: int, x: Any, weight: Any, scale: Any, bias: Any, y: Any) -> None:
+    step = max(1, _TILE // weight.shape[1])
+    tile = np.empty((min(step, end - begin), weight.shape[1]), np.float32)
+    for first in range(begin, end, step):
+        last = min(first + step, end)
+        wide = tile[: last - first]
+        _widen(weight[first:last], wide)
+        multiply_here(x, wide.T, y[:, first:last], 0)
+    scale_and_add(y[:, begin:end], scale[begin:end], bias[begin:end])
+
+
+@njit(cache=True, nogil=True)
+def _widen(weight: Any, wide: Any) -> None:
     wide_vectors()
-    size = x.shape[1]
     for o in range(len(weight)):
-        row = weight[o]
-        for b in range(len(x)):
-            x_b = x[b]
-            total = _f(0)
-            for i in range(size):
-                total = plus(total, x_b[i] * _f(row[i]))
-            total *= scale[o]
-            y[b, o] = total + shift[o] if shift.size else total
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _bfloat16(x: Any, weight: Any, scale: Any, shift: Any, y: Any) -> None:
-    wide_vectors()
-    size = x.shape[1]
-    for o in range(len(weight)):
-        row = weight[o]
-        for b in range(len(x)):
-            x_b = x[b]
-            total = _f(0)
-            for i in range(size):
-                total = plus(total, x_b[i] * np.int32(np.int32(row[i]) << np.int32(16)).view(np.float32))
-            y[b, o] = total + shift[o] if shift.size else total
+        row, wide_row = weight[o], wide[o]
+        for i in range(row.size):
+            wide_row[i] = widened(row[i])
