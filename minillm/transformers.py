@@ -22,6 +22,7 @@ from minillm.data.text_collators import DataCollatorForLanguageModeling, DataCol
 from minillm.inference import GenerationConfig, GenerationMixin, TextIteratorStreamer, TextStreamer
 from minillm.inference.pipelines import pipeline as pipeline_in_memory
 from minillm.inference.pipelines import task_of
+from minillm.inference.stopping import StopStringCriteria
 from minillm.inference.translation import TranslationMixin
 from minillm.models import (
     BertConfig,
@@ -245,6 +246,7 @@ __all__ = [
     "PretrainedConfig",
     "RNNLMConfig",
     "RNNLMHeadModel",
+    "StopStringCriteria",
     "StoppingCriteria",
     "StoppingCriteriaList",
     "TextIteratorStreamer",

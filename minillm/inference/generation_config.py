@@ -45,6 +45,7 @@ class GenerationConfig:
         pad_token_id: fills up texts that ended.
         decoder_start_token_id: begins the targets of an encoder-decoder.
         forced_eos_token_id: the last token of a text of the greatest length, one or several to choose from.
+        stop_strings: end a text where one of them is complete; the call needs ``tokenizer``, too.
         output_scores: return the scores of each step, with ``return_dict_in_generate``.
         return_dict_in_generate: return a ``ModelOutput`` with ``sequences``; False, which returns these alone.
         other: what a file held that is not offered here; it is written back.
@@ -76,6 +77,7 @@ class GenerationConfig:
     pad_token_id: int | None = None
     decoder_start_token_id: int | None = None
     forced_eos_token_id: int | list[int] | None = None
+    stop_strings: str | list[str] | None = None
     output_scores: bool | None = None
     return_dict_in_generate: bool | None = None
     other: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)

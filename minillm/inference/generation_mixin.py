@@ -23,6 +23,7 @@ from minillm.inference.context import evaluating
 from minillm.inference.generation import TokenStream
 from minillm.inference.generation_config import DEFAULTS, FILE, GenerationConfig
 from minillm.inference.preparation import DEFAULT_NEW_TOKENS, prepare
+from minillm.inference.stopping import StopStringCriteria
 from minillm.models.output import ModelOutput
 from minillm.ops import Tensor
 
@@ -78,6 +79,7 @@ class GenerationMixin:
         attention_mask: Any = None,
         streamer: Any = None,
         token_type_ids: Any = None,
+        tokenizer: Any = None,
         **options: Any,
     ) -> Any:
         """Return prompts and what the model writes after them.
@@ -92,6 +94,7 @@ class GenerationMixin:
                 ``pad_token_id``, unless that ends texts, too.
             streamer: its ``put`` gets the prompt and then each token, its ``end`` is called at the end.
             token_type_ids: what tokenizers give beside; without effect.
+            tokenizer: of the model, where there are ``stop_strings``.
             options: settings of :class:`GenerationConfig` for this call.
 
         Returns:
@@ -118,12 +121,17 @@ class GenerationMixin:
         if settings.forced_eos_token_id is not None:
             longest = length.get("max_length") or tokens.shape[1] + length["max_new_tokens"]
             processors.insert(0, ForcedEnd(longest, settings.forced_eos_token_id))
+        criteria = [stopping_criteria] if callable(stopping_criteria) else list(stopping_criteria or ())
+        if settings.stop_strings is not None:
+            if tokenizer is None:
+                raise ValueError("generate: stop_strings need the model's tokenizer; give tokenizer=...")
+            criteria.append(StopStringCriteria(tokenizer, settings.stop_strings))
         task = prepare(
             self, tokens, **length, attention_mask=mask, pad_anywhere=True,
             copies=beams if beams > 1 else settings.num_return_sequences or 1,
             eos_token_id=() if settings.eos_token_id is None else settings.eos_token_id,
             pad_token_id=settings.pad_token_id, logits_processor=processors,
-            stopping_criteria=[stopping_criteria] if callable(stopping_criteria) else stopping_criteria,
+            stopping_criteria=criteria,
             **_set(settings),
         )  # fmt: skip
         with evaluating(self):  # type: ignore[arg-type]  # a module, by the class beside this one
