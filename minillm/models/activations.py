@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from minillm import nn
 from minillm.nn import functional as F
 from minillm.ops import Tensor
 
@@ -23,3 +24,13 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "swish": F.silu,
     "tanh": F.tanh,
 }
+
+
+def activated_linear(act: Callable[[Tensor], Tensor], layer: nn.Module, x: Tensor) -> Tensor:
+    """Return act(layer(x)): in one operation where the layer is a linear one without hooks, and ``act`` is GELU."""
+    if isinstance(layer, nn.Linear) and type(layer).forward is nn.Linear.forward and layer._call_hooks is None:
+        if act is F.gelu:
+            return F.linear_gelu(x, layer.weight, layer.bias)
+        if act is gelu_tanh:
+            return F.linear_gelu(x, layer.weight, layer.bias, "tanh")
+    return act(layer(x))

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from minillm import nn
 from minillm.autograd.errors import OperationError
-from minillm.models.activations import ACTIVATIONS
+from minillm.models.activations import ACTIVATIONS, activated_linear
 from minillm.models.attention import attention_with_weights, bidirectional_mask
 from minillm.models.config import divisible, one_of, positive, probability
 from minillm.models.inputs import one_of_both
@@ -190,7 +190,7 @@ class BertIntermediate(nn.Module):
         self.act = ACTIVATIONS[config.hidden_act]
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.dense(x))
+        return activated_linear(self.act, self.dense, x)
 
 
 class BertLayer(nn.Module):

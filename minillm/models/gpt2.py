@@ -24,7 +24,7 @@ from minillm.autograd import is_grad_enabled
 from minillm.autograd.errors import OperationError
 from minillm.autograd.function import Function, wrap
 from minillm.backend import Array
-from minillm.models.activations import ACTIVATIONS
+from minillm.models.activations import ACTIVATIONS, activated_linear
 from minillm.models.attention import attention_with_weights, causal_mask
 from minillm.models.cache import KVCache
 from minillm.models.causal_lm import CausalLM
@@ -176,7 +176,7 @@ class GPT2MLP(nn.Module):
         self.dropout = nn.Dropout(config.resid_pdrop)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.dropout(self.c_proj(self.act(self.c_fc(x))))
+        return self.dropout(self.c_proj(activated_linear(self.act, self.c_fc, x)))
 
 
 class GPT2Block(nn.Module):

@@ -42,3 +42,24 @@ def test_large_outputs_are_shared_by_the_threads(kernels, threads):
     x, w, b = np.ones((2100, 2), "float32"), np.ones((1000, 2), "float32"), np.arange(1000, dtype="float32")
     y = kernels.linear(x, w, b)
     assert (y == b + 2).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (4,), (2, 3, 4), (0, 4), (700, 70)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("tanh", [False, True])
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_linear_and_gelu_in_one(shape, dtype, tanh, with_bias, kernels, threads):
+    rng = np.random.default_rng(0)
+    x, w, b = (rng.standard_normal(s).astype(dtype) for s in (shape, (90, shape[-1]), 90))
+    b = b if with_bias else None
+    h = kernels.linear(x, w, b)
+    wanted, saved = (kernels.gelu_tanh if tanh else kernels.gelu)(h, True)
+    y, kept = kernels.linear_gelu(x, w, b, tanh, True)
+    close = {"rtol": 1e-2, "atol": 1e-2} if dtype == "float16" else {"rtol": 1e-5, "atol": 1e-5}
+    np.testing.assert_allclose(y, wanted, **close)
+    np.testing.assert_allclose(kept, saved, **close)
+    assert y.dtype == x.dtype
+    assert y.shape == (*shape[:-1], 90)
+    alone, nothing = kernels.linear_gelu(x, w, b, tanh, False)
+    assert nothing is None
+    np.testing.assert_array_equal(alone, y)

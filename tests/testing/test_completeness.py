@@ -25,10 +25,10 @@ NO_CASE = {
     *(f"optim.lr_scheduler.{name}" for name in optim.lr_scheduler.__all__ if name.startswith("get_")),
     "nn.utils.rnn", "nn.utils.rnn.PackedSequence",
     # minillm's own, not PyTorch's: tested where they are
-    "nn.QuantizedLinear", "nn.init.skipped",
+    "nn.QuantizedLinear", "nn.functional.linear_gelu", "nn.init.skipped",
 }  # fmt: skip
 # Functions of modules that are minillm's own.
-OWN = {"QuantizedProduct", "PassThrough"}
+OWN = {"LinearGelu", "PassThrough", "QuantizedProduct"}
 # Members of tensors that both libraries have, without a case, and why.
 NO_MEMBER_CASE = {
     "cuda",  # needs a GPU

@@ -12,7 +12,7 @@ from minillm.kernels.cpu.erf import erf
 from minillm.kernels.cpu.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
 from minillm.kernels.cpu.gru import gru_backward, gru_forward
 from minillm.kernels.cpu.layer_norm import layer_norm, layer_norm_backward
-from minillm.kernels.cpu.linear import linear, linear_backward
+from minillm.kernels.cpu.linear import linear, linear_backward, linear_gelu
 from minillm.kernels.cpu.lstm import lstm_backward, lstm_forward
 from minillm.kernels.cpu.optimizers import adagrad, adam, nadam, radam, rmsprop, sgd
 from minillm.kernels.cpu.quantized import quantize, quantized_linear
@@ -41,6 +41,7 @@ __all__ = [
     "layer_norm_backward",
     "linear",
     "linear_backward",
+    "linear_gelu",
     "log_softmax",
     "log_softmax_backward",
     "lstm_backward",

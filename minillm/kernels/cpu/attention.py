@@ -4,9 +4,10 @@ S = scale Q K^T,  P = exp(S),  l = the row sums of P,  O = P V / l.  Backwards, 
 
     dV = P^T dO',  dP = dO' V^T,  dS = P (dP - rowsum(dO' O)),  dQ = scale dS K,  dK = scale dS^T Q.
 
-P is never divided by its row sums: dividing O and dO, which are narrower, comes to the same. The largest
-score of a row is taken off only where the sums show that exp left its range without it. Keys that a tile of queries may
-not see under causality are not computed at all. Groups of matrices, batch and heads, are cut over the threads.
+Where there are many keys, P is not divided by its row sums: dividing O and dO, which are narrower, comes to the same.
+The largest score of a row is taken off only where the sums show that exp left its range without it. Keys that a tile
+of queries may not see under causality are not computed at all. Groups of matrices, batch and heads, are cut over the
+threads.
 
 Source: Dao, "FlashAttention-2", 2023, arXiv:2307.08691, equations of section 2.3, for the tiles and dS.
 """
@@ -23,6 +24,7 @@ import numpy as np
 from minillm.backend import Array, xp_of
 from minillm.kernels.cpu.attention_tiles import (
     aligned,
+    divides_weights,
     groups_of,
     in_groups,
     part_of,
@@ -166,7 +168,7 @@ def forward(
         out[...] = 0
         return out, (sums, None)
     mask = aligned(mask, len(lead) + 2)
-    tiles = tiles_of(xp, L, S, causal, q.dtype)
+    tiles, divided = tiles_of(xp, L, S, causal, q.dtype), divides_weights(S, v)
     num_bytes = math.prod(lead) * sum((j - i) * c for i, j, c, _ in tiles) * q.itemsize
     save = save and num_bytes <= weights_class.saved_bytes
     kept_scale = q.dtype.type(kept_scale)
@@ -178,28 +180,38 @@ def forward(
     def work(part: slice) -> None:
         weights = weights_class(q, S, scale)
         careful = False
-        for number in range(part.start, part.stop):
+
+        def attend(number: int) -> None:
             g = groups[number]
             q_g, k_g, v_g, out_g, sums_g = q[g], k[g], v[g], out[g], sums[g]
             for n, (i, j, c, triangle) in enumerate(tiles):
-                q_t, k_t, mask_t = q_g[..., i:j, :], k_g[..., :c, :], part_of(mask, g, i, j, c)
-                sums_t = sums_g[..., i:j, :]
-                if not careful:
-                    p = weights.forward(xp.matmul(q_t, k_t.mT), mask_t, triangle, sums_t, i)
-                    careful = not _in_range(sums_t)
+                mask_t, sums_t = part_of(mask, g, i, j, c), sums_g[..., i:j, :]
+                p = xp.matmul(q_g[..., i:j, :], k_g[..., :c, :].mT)
                 if careful:
-                    p, shift = _shifted_weights(q_t, k_t, scale, mask_t, triangle)
+                    shifts[g][..., i:j, :] = _shifted_weights(p, scale, mask_t, triangle)
                     xp.matmul(p, weights.ones[:c], out=sums_t)
-                    shifts[g][..., i:j, :] = shift
-                    shifted.append(True)
+                    sums_t += sums_t == 0  # a query without any key
+                else:
+                    weights.forward(p, mask_t, triangle, sums_t, i)
+                if divided:
+                    p *= 1 / sums_t
                 if save:
                     saved[number * len(tiles) + n] = p
                 if kept is not None:
                     p = p * kept[g][..., i:j, :c]
                     p *= kept_scale
                 xp.matmul(p, v_g[..., :c, :], out=out_g[..., i:j, :])
-            sums_g += sums_g == 0  # a query without any key
-            out_g *= 1 / sums_g
+
+        for number in range(part.start, part.stop):
+            out_g, sums_g = out[groups[number]], sums[groups[number]]
+            if not careful:
+                attend(number)
+                careful = not _in_range(sums_g)
+            if careful:
+                attend(number)
+                shifted.append(True)
+            if not divided:
+                out_g *= 1 / sums_g
 
     in_groups(xp, work, len(groups), sums.size * S)
     return out, (sums, shifts if shifted else None, *(saved if save else ()))
@@ -270,7 +282,7 @@ def backward(
         dq[...], dk[...], dv[...] = 0, 0, 0
         return dq, dk, dv, dmask
     mask, dmask_aligned = aligned(mask, len(lead) + 2), aligned(dmask, len(lead) + 2)
-    tiles = tiles_of(xp, L, S, causal, q.dtype)
+    tiles, divided = tiles_of(xp, L, S, causal, q.dtype), divides_weights(S, v)
     groups = groups_of(lead, tiles[-1], q.itemsize)
     kept_scale = q.dtype.type(kept_scale)
 
@@ -279,21 +291,24 @@ def backward(
         for number in range(part.start, part.stop):
             g = groups[number]
             q_g, k_g, v_g, dq_g = q[g], k[g], v[g], dq[g]
-            dout_g = dout[g] / sums[g]
-            dot = xp.einsum("...d,...d->...", dout_g, out[g])[..., None]
+            dout_g = dout[g] if divided else dout[g] * (1 / sums[g])
+            dot = _row_dots(dout_g, out[g])
             # Over several tiles, dk and dv are added up in arrays without gaps: half of the time of the sums.
-            dk_g, dv_g = (dk[g], dv[g]) if len(tiles) == 1 else (xp.empty(x.shape, x.dtype) for x in (k_g, v_g))
+            dk_g, dv_g = (dk[g], dv[g]) if len(tiles) == 1 else (xp.empty(x[g].shape, x.dtype) for x in (k, v))
             # The last tile comes first: it sees most keys and fills the arrays that the others add to.
             for n in range(len(tiles) - 1, -1, -1):
                 i, j, c, triangle = tiles[n]
                 q_t, k_t, dout_t = q_g[..., i:j, :], k_g[..., :c, :], dout_g[..., i:j, :]
                 if saved_weights:
                     p = saved_weights[number * len(tiles) + n]
-                elif shifts is None:
-                    p = weights.forward(xp.matmul(q_t, k_t.mT), part_of(mask, g, i, j, c), triangle, None, i)
                 else:
-                    tile = q_t, k_t, scale, part_of(mask, g, i, j, c), triangle
-                    p, _ = _shifted_weights(*tile, shifts[g][..., i:j, :])
+                    p, mask_t = xp.matmul(q_t, k_t.mT), part_of(mask, g, i, j, c)
+                    if shifts is None:
+                        weights.forward(p, mask_t, triangle, None, i)
+                    else:
+                        _shifted_weights(p, scale, mask_t, triangle, shifts[g][..., i:j, :])
+                    if divided:
+                        p *= 1 / sums[g][..., i:j, :]
                 ds = xp.matmul(dout_t, v_g[..., :c, :].mT)
                 dropped = p
                 if kept is not None:
@@ -307,7 +322,8 @@ def backward(
                 if n == len(tiles) - 1:
                     xp.matmul(dropped.mT, dout_t, out=dv_t)
                     xp.matmul(ds.mT, q_t, out=dk_t)
-                    dv_g[..., c:, :], dk_g[..., c:, :] = 0, 0
+                    if c < S:
+                        dv_g[..., c:, :], dk_g[..., c:, :] = 0, 0
                 else:
                     dv_t += xp.matmul(dropped.mT, dout_t)
                     dk_t += xp.matmul(ds.mT, q_t)
@@ -332,7 +348,8 @@ def _one_query(q: Array, k: Array, v: Array, mask: Array | None, scale: float) -
         p *= mask.astype(q.dtype)
     sums = p.sum(axis=-1, keepdims=True)
     if not _in_range(sums):
-        p, _ = _shifted_weights(q, k, scale, mask, None)
+        p = xp_of(q).matmul(q, k.mT)
+        _shifted_weights(p, scale, mask, None)
         sums = p.sum(axis=-1, keepdims=True)
         sums += sums == 0
     y: Array = xp_of(q).matmul(p, v)
@@ -344,19 +361,25 @@ def _in_range(sums: Array) -> bool:
     return bool(sums.min() >= 1 / _LARGE) and bool(sums.max() <= _LARGE)
 
 
+def _row_dots(x: Array, y: Array) -> Array:
+    """Return the product of each row of x with that of y, as (..., 1)."""
+    if type(x) is np.ndarray:  # two thirds of the time
+        return np.vecdot(x, y)[..., None]
+    return xp_of(x).einsum("...d,...d->...", x, y)[..., None]
+
+
 def _shifted_weights(
-    q: Array, k: Array, scale: float, mask: Array | None, triangle: Array | None, shift: Array | None = None
-) -> tuple[Array, Array]:
-    """Return exp(scale q k^T + mask - shift) and the shift: by default, the largest score of each row."""
-    xp = xp_of(q)
-    p = xp.matmul(q, k.mT)
-    p *= q.dtype.type(scale)
+    p: Array, scale: float, mask: Array | None, triangle: Array | None, shift: Array | None = None
+) -> Array:
+    """Write exp(scale p + mask - shift) over p, and return the shift: by default, the largest score of each row."""
+    xp = xp_of(p)
+    p *= p.dtype.type(scale)
     # What may not be seen must not count as the largest, nor overflow.
     if triangle is not None:
         block = p[..., p.shape[-1] - triangle.shape[-1] :]
         block[...] = xp.where(triangle > 0, block, -xp.inf)
     if mask is not None and mask.dtype.kind == "b":
-        p = xp.where(mask, p, q.dtype.type(-xp.inf))
+        p[...] = xp.where(mask, p, -xp.inf)
     elif mask is not None:
         p += mask
     if shift is None:
@@ -364,4 +387,4 @@ def _shifted_weights(
         shift = xp.where(xp.isfinite(shift), shift, 0)
     p -= shift
     xp.exp(p, out=p)
-    return p, shift
+    return shift

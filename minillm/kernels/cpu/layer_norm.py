@@ -5,7 +5,7 @@ With g = dy w, the mean over a row written as <.>, and xhat = (x - mean) rstd,
     dx = rstd (g - <g> - xhat <g xhat>),  dw = sum of dy xhat,  db = sum of dy  (over the rows).
 
 All sums are products with vectors, which BLAS does at the speed of memory. xhat is not formed: dx is
-rstd (g + beta x + alpha) with two numbers a row, and the sums with xhat follow from those with x, as in
+rstd g + beta x + alpha with two numbers a row, and the sums with xhat follow from those with x, as in
 PyTorch's own CPU kernel.
 """
 
@@ -75,28 +75,27 @@ def layer_norm_backward(
     if not x.size:
         return dx, sums[2] if affine else None, sums[0] if affine else None
     factor = ones_for(x, n) if weight is None else weight
-    step = rows_of_tile(xp, n, rows, num_arrays=3)
-    buffers = aligned_empty(xp, (2, step, n), dy.dtype)
+    step = rows_of_tile(xp, n, rows)
+    buffer = aligned_empty(xp, (step, n), dy.dtype)
     of_dy = xp.ones((2, rows), dy.dtype)
     xp.multiply(mean, rstd, out=of_dy[1])
     with whole_rows(n):
         for part in tiles(xp, rows, step):
-            xs, dys, r, m = x[part], dy[part], rstd[part], mean[part]
-            products, terms = buffers[:, : len(xs)]
+            xs, dys, dxs, r, m = x[part], dy[part], dx[part], rstd[part], mean[part]
+            products = buffer[: len(xs)]
             xp.multiply(dys, xs, out=products)
             if affine:
                 sums[:2] += of_dy[:, part].dot(dys)
                 sums[2] += r.dot(products)
             g = dys.dot(factor)
-            beta = (m * g - products.dot(factor)) * (r * r / n)
-            alpha = -m * beta - g / n
-            xp.multiply(xs, beta[:, None], out=terms)
-            terms += alpha[:, None]
-            if weight is None:
-                terms += dys
-            else:
-                terms += xp.multiply(dys, weight, out=products)
-            xp.multiply(terms, r[:, None], out=dx[part])
+            beta = (m * g - products.dot(factor)) * (r * r * r / n)
+            alpha = -m * beta - g * r / n
+            xp.multiply(dys, r[:, None], out=dxs)
+            if weight is not None:
+                dxs *= weight
+            xp.multiply(xs, beta[:, None], out=products)
+            dxs += products
+            dxs += alpha[:, None]
     return dx, sums[2] - sums[1] if affine else None, sums[0] if affine else None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minillm.backend import Array, in_parts
+from minillm.kernels.cpu.gelu import gelu, gelu_tanh
 from minillm.kernels.cpu.rows import column_sums
 
 _LARGE = 1 << 20  # numbers of y from which on threads share the addition of the bias, as logits have
@@ -36,6 +37,21 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Array:
         else:
             in_parts(lambda part: np.add(y[part], bias, out=y[part]), len(y), 1)
     return y
+
+
+def linear_gelu(
+    x: Array, weight: Array, bias: Array | None, tanh: bool, with_slope: bool
+) -> tuple[Array, Array | None]:
+    """Return GELU of x W^T + b, and what the backward of GELU needs, or None.
+
+    Args:
+        x: (..., in).
+        weight: (out, in).
+        bias: (out,) or None.
+        tanh: take the approximation by tanh.
+        with_slope: whether the gradient will be asked for.
+    """
+    return (gelu_tanh if tanh else gelu)(linear(x, weight, bias), with_slope)
 
 
 def _linear_of_any(x: Array, weight: Array, bias: Array | None) -> Array:

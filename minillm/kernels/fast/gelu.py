@@ -22,7 +22,7 @@ from minillm.kernels.fast.elementwise import LEAST, gradient_of_each, of_each
 from minillm.kernels.fast.pool import in_parts
 from minillm.kernels.fast.vectors import wide_vectors
 
-__all__ = ["gelu", "gelu_backward", "gelu_tanh", "gelu_tanh_backward"]
+__all__ = ["gelu", "gelu_backward", "gelu_of_vector", "gelu_tanh", "gelu_tanh_backward", "gelu_tanh_of_vector"]
 
 _f = np.float32
 _ONE, _HALF = _f(1), _f(0.5)
@@ -59,7 +59,8 @@ def gelu_tanh_backward(dy: Array, saved: Array) -> Array:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _gelu(x: Any, y: Any) -> None:
+def gelu_of_vector(x: Any, y: Any) -> None:
+    """Write x Phi(x), in compiled code."""
     wide_vectors()
     for i in range(x.size):
         y[i] = x[i] * normal_cdf(x[i])
@@ -74,7 +75,8 @@ def _gelu_backward(dy: Any, x: Any, dx: Any) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _gelu_tanh(x: Any, y: Any) -> None:
+def gelu_tanh_of_vector(x: Any, y: Any) -> None:
+    """Write the approximation by tanh, in compiled code."""
     wide_vectors()
     for i in range(x.size):
         v = x[i]
@@ -93,12 +95,12 @@ def _gelu_tanh_backward(dy: Any, x: Any, dx: Any) -> None:
 
 @njit(cache=True, nogil=True)
 def _gelu_in_parts(x: Any, y: Any) -> None:
-    in_parts(_gelu, (x, y), (), LEAST)
+    in_parts(gelu_of_vector, (x, y), (), LEAST)
 
 
 @njit(cache=True, nogil=True)
 def _gelu_tanh_in_parts(x: Any, y: Any) -> None:
-    in_parts(_gelu_tanh, (x, y), (), LEAST)
+    in_parts(gelu_tanh_of_vector, (x, y), (), LEAST)
 
 
 @njit(cache=True, nogil=True)

@@ -13,11 +13,12 @@ from numba import njit
 
 from minillm.backend import Array
 from minillm.kernels import cpu
+from minillm.kernels.fast.gelu import gelu, gelu_of_vector, gelu_tanh, gelu_tanh_of_vector
 from minillm.kernels.fast.pool import in_ranges, number_of_parts
 from minillm.kernels.fast.products import LEAST_PRODUCT, fits, multiply_here, one_thread_each, threads_again
 from minillm.kernels.fast.vectors import wide_vectors
 
-__all__ = ["linear", "linear_backward"]
+__all__ = ["linear", "linear_backward", "linear_gelu"]
 
 _SMALL = 1 << 17  # multiplications up to which NumPy's functions are as fast as a call from here
 _NOTHING = np.empty((0, 0), np.float32)
@@ -35,14 +36,38 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Array:
     Returns:
         (..., out), in a buffer of its own.
     """
-    if x.size * len(weight) <= _SMALL or x.dtype != np.float32:
-        return cpu.linear(x, weight, bias)
-    rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-    if not fits(rows, weight) or rows.shape[1] != weight.shape[1] or not _is_vector(bias, len(weight)):
+    rows = _rows(x, weight, bias)
+    if rows is None:
         return cpu.linear(x, weight, bias)
     y = np.empty((len(rows), len(weight)), np.float32)
     _forward(rows, weight.T, _NO_BIAS if bias is None else bias, y)
     return y if x.ndim == 2 else y.reshape(*x.shape[:-1], len(weight))
+
+
+def linear_gelu(
+    x: Array, weight: Array, bias: Array | None, tanh: bool, with_slope: bool
+) -> tuple[Array, Array | None]:
+    """Return GELU of x W^T + b, and x W^T + b for the backward of GELU, or None; see the plain form.
+
+    The bias is added and GELU applied in one pass over the part of the product that a thread has just computed.
+    """
+    rows = _rows(x, weight, bias)
+    if rows is None:
+        return (gelu_tanh if tanh else gelu)(linear(x, weight, bias), with_slope)
+    h = np.empty((len(rows), len(weight)), np.float32)
+    y = np.empty_like(h) if with_slope else h
+    (_forward_gelu_tanh if tanh else _forward_gelu)(rows, weight.T, _NO_BIAS if bias is None else bias, h, y)
+    shape = (*x.shape[:-1], len(weight))
+    return y.reshape(shape), h.reshape(shape) if with_slope else None
+
+
+def _rows(x: Array, weight: Array, bias: Array | None) -> Array | None:
+    """Return x as a matrix, None where the product is small or not one for machine code."""
+    if x.size * len(weight) <= _SMALL or x.dtype != np.float32:
+        return None
+    rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    suits = fits(rows, weight) and rows.shape[1] == weight.shape[1] and _is_vector(bias, len(weight))
+    return rows if suits else None
 
 
 def linear_backward(
@@ -114,6 +139,38 @@ def _add_to_rows(x: Any, addend: Any) -> None:
             row = x[i]
             for j in range(addend.size):
                 row[j] += addend[j]
+
+
+@njit(cache=True, nogil=True)
+def _forward_gelu(x: Any, turned: Any, bias: Any, h: Any, y: Any) -> None:
+    least = LEAST_PRODUCT // (x.shape[1] * turned.shape[1]) + 1
+    one_thread_each()
+    in_ranges(_some_gelu, (x, turned, bias, h, y), len(x), least)
+    threads_again()
+
+
+@njit(cache=True, nogil=True)
+def _some_gelu(part: int, begin: int, end: int, x: Any, turned: Any, bias: Any, h: Any, y: Any) -> None:
+    multiply_here(x[begin:end], turned, h[begin:end], 0)
+    for i in range(begin, end):
+        _add_to_rows(h[i : i + 1], bias)
+        gelu_of_vector(h[i], y[i])
+
+
+@njit(cache=True, nogil=True)
+def _forward_gelu_tanh(x: Any, turned: Any, bias: Any, h: Any, y: Any) -> None:
+    least = LEAST_PRODUCT // (x.shape[1] * turned.shape[1]) + 1
+    one_thread_each()
+    in_ranges(_some_gelu_tanh, (x, turned, bias, h, y), len(x), least)
+    threads_again()
+
+
+@njit(cache=True, nogil=True)
+def _some_gelu_tanh(part: int, begin: int, end: int, x: Any, turned: Any, bias: Any, h: Any, y: Any) -> None:
+    multiply_here(x[begin:end], turned, h[begin:end], 0)
+    for i in range(begin, end):
+        _add_to_rows(h[i : i + 1], bias)
+        gelu_tanh_of_vector(h[i], y[i])
 
 
 @njit(cache=True, nogil=True)

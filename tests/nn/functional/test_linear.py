@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import minillm
@@ -61,3 +62,54 @@ def test_a_weight_written_to_before_backward_is_an_error():
 def test_plain_arrays_give_plain_arrays():
     x, w = minillm.ones(2, 3).numpy(), minillm.ones(4, 3).numpy()
     assert F.linear(x, w).tolist() == [[3.0] * 4] * 2
+
+# -- with GELU behind it ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+@pytest.mark.parametrize("shape", [(3, 4), (4,), (2, 3, 4), (0, 4)])
+def test_linear_gelu_is_linear_and_gelu(device, shape, approximate):
+    minillm.manual_seed(0)
+    arguments = [minillm.randn(s, dtype="float64", requires_grad=True) for s in (shape, (5, 4), (5,))]
+    y = F.linear_gelu(*arguments, approximate)
+    wanted = F.gelu(F.linear(*arguments), approximate)
+    np.testing.assert_allclose(y.detach().cpu().numpy(), wanted.detach().cpu().numpy(), rtol=1e-12)
+    weight = minillm.randn(y.shape, dtype="float64")
+    for got, exact in zip(
+        minillm.autograd.grad((y * weight).sum(), arguments),
+        minillm.autograd.grad((wanted * weight).sum(), arguments),
+        strict=True,
+    ):
+        np.testing.assert_allclose(got.cpu().numpy(), exact.cpu().numpy(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_derivatives_of_linear_gelu(approximate):
+    minillm.manual_seed(1)
+    x, w, b = (minillm.randn(s, dtype="float64", requires_grad=True) for s in ((3, 4), (5, 4), (5,)))
+    for arguments in ((x, w, b), (x, w)):
+        assert minillm.autograd.gradcheck(lambda *a: F.linear_gelu(*a, approximate=approximate), arguments)
+        assert minillm.autograd.gradgradcheck(lambda *a: F.linear_gelu(*a, approximate=approximate), arguments)
+
+
+def test_linear_gelu_computes_only_the_gradients_that_are_asked_for(device):
+    x, w, b = minillm.ones(2, 3), minillm.ones(4, 3, requires_grad=True), minillm.ones(4)
+    F.linear_gelu(x, w, b).sum().backward()
+    assert w.grad is not None
+    assert x.grad is None
+    assert b.grad is None
+
+
+def test_what_linear_gelu_refuses():
+    x, w = minillm.ones(2, 3, requires_grad=True), minillm.ones(4, 3, requires_grad=True)
+    with pytest.raises(OperationError, match="linear_gelu: got approximate='exact'; it needs to be 'none' or 'tanh'"):
+        F.linear_gelu(x, w, approximate="exact")
+    with pytest.raises(OperationError, match=r"linear_gelu: got .*in_features = 4"):
+        F.linear_gelu(x, minillm.ones(5, 4))
+    with pytest.raises(OperationError, match="need the same dtype"):
+        F.linear_gelu(x, w, minillm.ones(4, dtype="float64"))
+    y = F.linear_gelu(x, w)
+    with minillm.no_grad():
+        w.zero_()
+    with pytest.raises(OperationError, match="linear_gelu: an array that it saved"):
+        y.sum().backward()
