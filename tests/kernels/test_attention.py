@@ -27,6 +27,7 @@ def inputs(*shape: int, seed: int = 0, dtype: str = "float64") -> list[np.ndarra
 @pytest.mark.parametrize("scale", [0.5, 50.0])  # with scores that exp takes as they are, and larger ones
 @pytest.mark.parametrize("masked", [None, "bool", "float"])
 @pytest.mark.parametrize("dropped", [False, True])
+@pytest.mark.parametrize("width", [4, 80])  # with outputs divided by the sums of weights, and weights themselves
 def test_weights_kept_and_computed_again_give_the_same(
     kernels: ModuleType,
     device: str,
@@ -35,8 +36,10 @@ def test_weights_kept_and_computed_again_give_the_same(
     scale: float,
     masked: str | None,
     dropped: bool,
+    width: int,
 ) -> None:
-    arrays: list[Any] = inputs(2, 3, 150, 4)
+    arrays: list[Any] = inputs(2, 3, 150, width)
+    scale *= (4 / width) ** 0.5
     rng = np.random.default_rng(1)
     mask = None
     if masked:
