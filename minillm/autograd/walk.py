@@ -27,6 +27,7 @@ from minillm.autograd.higher_order import backward_on_tensors
 from minillm.autograd.versions import mark_written
 from minillm.backend import xp_of
 from minillm.backend.references import ONE_REFERENCE
+from minillm.kernels import LARGE, kernels_of
 
 _ndarray = np.ndarray
 
@@ -235,7 +236,10 @@ class Walk:
             type(before) is _ndarray and getrefcount(before) == ONE_REFERENCE and before.base is None
             and before.flags.writeable
         ):  # memory that no one else refers to: no new array, two thirds of the time  # fmt: skip
-            before += dx
+            if before.size > LARGE and type(dx) is _ndarray:
+                kernels_of(before).add_to(before, dx)
+            else:
+                before += dx
             gradients[i] = before
         else:
             gradients[i] = before + dx

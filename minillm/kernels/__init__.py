@@ -18,7 +18,9 @@ from numpy import ndarray
 from minillm.backend import Array
 from minillm.kernels import cpu
 
-__all__ = ["get_kernels", "kernels_of", "set_kernels"]
+__all__ = ["LARGE", "get_kernels", "kernels_of", "set_kernels"]
+
+LARGE = 1 << 15  # numbers from which on a sum of two arrays is worth a kernel
 
 _NAMES = ("numpy", "numba")
 _of_numpy_arrays: Any = None  # the set that is in use; found at the first call, since numba takes long to import

@@ -24,6 +24,7 @@ from minillm.autograd import is_grad_enabled
 from minillm.autograd.errors import OperationError
 from minillm.autograd.function import Function, wrap
 from minillm.backend import Array
+from minillm.kernels.cpu.thirds import thirds_of_one
 from minillm.models.activations import ACTIVATIONS, activated_linear
 from minillm.models.attention import attention_with_weights, causal_mask
 from minillm.models.cache import KVCache
@@ -129,6 +130,9 @@ class SplitHeads(Function):
 
     def backward(self, dq: Any, dk: Any, dv: Any) -> Any:
         B, H, T, D = dq.shape
+        whole = thirds_of_one(dq, dk, dv)
+        if whole is not None:
+            return whole.reshape(B, T, 3 * H * D)
         stacked = ops.stack([d.swapaxes(1, 2) for d in (dq, dk, dv)], dim=2)  # (B, T, 3, H, D)
         return stacked.reshape(B, T, 3 * H * D)
 

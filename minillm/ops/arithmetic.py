@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from minillm.autograd.errors import OperationError
 from minillm.backend import Array, get_default_dtype, is_array, xp_of
+from minillm.kernels import LARGE, kernels_of
 from minillm.ops.choice import where
 from minillm.ops.pointwise import log
 from minillm.ops.promotion import Binary, Number, promoted, quiet, refuse
@@ -21,6 +22,8 @@ class Add(Binary):
 
     def forward(self, a: Any, b: Any) -> Array:
         a, b = promoted(a, b)
+        if is_array(a) and a.size > LARGE:
+            return kernels_of(a).add(a, b) if is_array(b) else a + b
         return a + b
 
     def backward(self, dy: Any) -> Any:

@@ -20,10 +20,13 @@ from minillm.kernels.cpu.rms_norm import rms_norm, rms_norm_backward
 from minillm.kernels.cpu.rnn import rnn_backward, rnn_forward
 from minillm.kernels.cpu.rotary import rotary, rotary_backward
 from minillm.kernels.cpu.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
+from minillm.kernels.cpu.sums import add, add_to
 
 __all__ = [
     "adagrad",
     "adam",
+    "add",
+    "add_to",
     "attention",
     "attention_backward",
     "cross_entropy",

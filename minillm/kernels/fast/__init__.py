@@ -20,6 +20,8 @@ from minillm.kernels import cpu
 _FILES: dict[str, str] = {
     "adagrad": "more_optimizers",
     "adam": "optimizers",
+    "add": "sums",
+    "add_to": "sums",
     "attention": "attention",
     "attention_backward": "attention",
     "cross_entropy": "cross_entropy",

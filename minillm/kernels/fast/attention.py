@@ -15,6 +15,7 @@ from numba import njit
 from minillm.backend import Array
 from minillm.kernels import cpu
 from minillm.kernels.cpu.attention_tiles import aligned, summed_to, with_equal_leads
+from minillm.kernels.cpu.thirds import empty_thirds
 from minillm.kernels.fast.elementary import exp, from_order, order, plus
 from minillm.kernels.fast.pool import in_ranges
 from minillm.kernels.fast.products import LEAST_PRODUCT, has_products, multiply_here, one_thread_each, threads_again
@@ -84,7 +85,7 @@ def attention_backward(
     B, H, L, _ = queries.shape
     S = keys.shape[2]
     results, gradient = (_in_order(a.reshape(B, H, *a.shape[-2:])) for a in (out, dout))
-    dq, dk, dv = np.empty_like(queries), np.empty_like(keys), np.empty_like(values)
+    dq, dk, dv = empty_thirds(queries, keys, values)
     dscores = np.zeros((B, H, L, S), np.float32) if with_mask and mask is not None else _NO_SCORES
     added, which = _added(mask, (B, H, L, S)), _which(kept, (B, H, L, S))
     _backward_all(
