@@ -29,9 +29,9 @@ def array_of(module: nn.Module, name: str) -> Any:
     return None if parameter is None else parameter.array
 
 
-def plain_linear(module: nn.Module, *kinds: type[nn.Module]) -> bool:
+def plain_linear(module: nn.Module, kind: type[nn.Module]) -> bool:
     """Return whether a module is such a linear layer, or a quantised one, without hooks."""
-    return any(plain(module, kind) for kind in (*kinds, nn.QuantizedLinear))
+    return plain(module, nn.QuantizedLinear if type(module) is nn.QuantizedLinear else kind)
 
 
 def through(layer: nn.Module, x: Array) -> Array:

@@ -8,7 +8,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from minillm.backend import to_device, to_numpy
+from minillm.backend import get_num_threads, set_num_threads, to_device, to_numpy
+from minillm.kernels.cpu.quantized import widened
 
 
 def draw(*shapes: tuple[int, ...], dtype: str = "float32", seed: int = 0) -> list[np.ndarray]:
@@ -88,6 +89,41 @@ def test_quantized_linear(
     y = to_numpy(kernels.quantized_linear(*there, to_device(b, device) if bias else None))
     assert y.dtype == np.float32
     np.testing.assert_allclose(y, x @ wide.T.astype("float64") + (b if bias else 0), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 70])
+@pytest.mark.parametrize("kind", ["int8", "bfloat16"])
+def test_large_quantized_weights_are_shared_by_the_threads(
+    kernels: ModuleType, threads: int, kind: str, rows: int
+) -> None:
+    x, w, b = draw((rows, 300), (1501, 300), (1501,))
+    weight, scale = kernels.quantize(w, kind)
+    exact = x @ widened(weight, scale).T.astype("float64") + b
+    np.testing.assert_allclose(kernels.quantized_linear(x, weight, scale, b), exact, rtol=1e-3, atol=1e-3)
+    turned, wide = np.asfortranarray(weight), x.astype("float64")  # what the compiled loops leave to the plain form
+    np.testing.assert_allclose(kernels.quantized_linear(wide, turned, scale, b), exact, rtol=1e-5, atol=1e-5)
+
+
+def test_results_do_not_depend_on_the_number_of_threads(kernels: ModuleType) -> None:
+    x, w, b = draw((1, 300), (2003, 300), (2003,))
+    q, keys, values = draw((2, 12, 1, 64), (2, 12, 40, 64), (2, 12, 40, 64))
+    weight, scale = kernels.quantize(w, "int8")
+    before, results = get_num_threads(), []
+    try:
+        for number in (1, 2, 3):
+            set_num_threads(number)
+            results.append((
+                kernels.token_linear(x, w, b),
+                kernels.quantized_linear(x, weight, scale, b),
+                kernels.token_attention(q, keys, values, 33, 0.1, None),
+            ))  # fmt: skip
+    finally:
+        set_num_threads(before)
+    # OpenBLAS, which multiplies in the plain form, adds in an order that depends on the threads.
+    tolerance = {"rtol": 0, "atol": 0} if kernels.__name__.endswith("fast") else {"rtol": 1e-4, "atol": 1e-4}
+    for arrays in results[1:]:
+        for got, wanted in zip(arrays, results[0], strict=True):
+            np.testing.assert_allclose(got, wanted, **tolerance)
 
 
 def test_bfloat16_rounds_to_even(kernels: ModuleType) -> None:

@@ -63,3 +63,15 @@ def test_linear_and_gelu_in_one(shape, dtype, tanh, with_bias, kernels, threads)
     alone, nothing = kernels.linear_gelu(x, w, b, tanh, False)
     assert nothing is None
     np.testing.assert_array_equal(alone, y)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 8, 9])
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_few_rows_and_a_large_weight(rows, with_bias, kernels, threads):
+    rng = np.random.default_rng(0)
+    x, w, b = (rng.standard_normal(s).astype("float32") for s in ((rows, 700), (1030, 700), 1030))
+    b = b if with_bias else None
+    wanted = x.astype("float64") @ w.T.astype("float64") + (b if with_bias else 0)
+    np.testing.assert_allclose(kernels.linear(x, w, b), wanted, rtol=1e-4, atol=1e-4)
+    lying = np.asfortranarray(w)  # in order along the other dimension
+    np.testing.assert_allclose(kernels.linear(x, lying, b), wanted, rtol=1e-4, atol=1e-4)

@@ -10,7 +10,7 @@ from numba import njit
 from minillm.backend import Array
 from minillm.kernels import cpu
 from minillm.kernels.fast.elementary import exp, plus
-from minillm.kernels.fast.few_rows import MOST_ROWS, few_rows
+from minillm.kernels.fast.few_rows import few_rows
 from minillm.kernels.fast.linear import linear
 from minillm.kernels.fast.pool import in_ranges
 from minillm.kernels.fast.vectors import wide_vectors
@@ -23,14 +23,14 @@ _f = np.float32
 
 def token_linear(x: Array, weight: Array, bias: Array | None) -> Array:
     """Return x W^T + b: (B, in) -> (B, out)."""
-    if len(x) > MOST_ROWS or not _ready(x, weight) or (bias is not None and not _ready(bias)):
-        return linear(x, weight, bias)
-    return few_rows(x, weight, None, bias)
+    if len(x) == 1 and _ready(x) and _ready(weight) and _ready(bias):
+        return few_rows(x, weight, None, bias)
+    return linear(x, weight, bias)
 
 
 def token_layer_norm(x: Array, weight: Array, bias: Array | None, eps: float) -> Array:
     """Return the rows of x, (B, C), with mean 0 and variance 1, scaled and shifted."""
-    if not _ready(x, weight) or (bias is not None and not _ready(bias)):
+    if not (_ready(x) and _ready(weight) and _ready(bias)):
         return cpu.token_layer_norm(x, weight, bias, eps)
     y = np.empty_like(x)
     _layer_norm(x, weight, _NONE if bias is None else bias, _f(eps), y)
@@ -39,7 +39,7 @@ def token_layer_norm(x: Array, weight: Array, bias: Array | None, eps: float) ->
 
 def token_rms_norm(x: Array, weight: Array, eps: float) -> Array:
     """Return the rows of x, (B, C), with mean square 1, scaled."""
-    if not _ready(x, weight):
+    if not (_ready(x) and _ready(weight)):
         return cpu.token_rms_norm(x, weight, eps)
     y = np.empty_like(x)
     _rms_norm(x, weight, _f(eps), y)
@@ -50,19 +50,20 @@ def token_attention(
     q: Array, keys: Array, values: Array, length: int, scale: float, mask: Array | None
 ) -> Array:
     """Return softmax(scale q K^T) V for one query a row; see the plain form."""
-    if not length or not _ready(keys, values) or q.dtype != keys.dtype:
+    if not length or not (_ready(keys) and _ready(values)) or q.dtype != keys.dtype:
         return cpu.token_attention(q, keys, values, length, scale, mask)
-    seen = _ALL if mask is None else np.ascontiguousarray(np.broadcast_to(mask, (len(q), 1, 1, length)))[:, 0, 0]
+    seen = _ALL if mask is None else np.ascontiguousarray(np.broadcast_to(mask[:, 0, 0], (len(q), length)))
     y = np.empty(q.shape, q.dtype)
     _attention(np.ascontiguousarray(q), keys, values, length, _f(scale), seen, y)
     return y
 
 
+_FLOAT32 = np.dtype(np.float32)
 _NONE, _ALL = np.empty(0, np.float32), np.empty((0, 0), bool)
 
 
-def _ready(*arrays: Array) -> bool:
-    return all(a.dtype == np.float32 and a.flags.c_contiguous for a in arrays)
+def _ready(array: Array | None) -> bool:
+    return array is None or (array.dtype == _FLOAT32 and array.flags.c_contiguous)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
