@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from minillm.backend import Array, get_num_threads
+from minillm.backend import Array
 from minillm.kernels import cpu
 from minillm.kernels.fast.elementary import plus
-from minillm.kernels.fast.elementwise import LEAST, fit_rows, has_loops
+from minillm.kernels.fast.elementwise import BLOCKS, LEAST, fit_rows, has_loops
 from minillm.kernels.fast.pool import in_parts, in_ranges
 from minillm.kernels.fast.vectors import wide_vectors
 
@@ -61,11 +61,11 @@ def layer_norm_backward(
     factor = np.ones(n, x.dtype) if weight is None else np.ascontiguousarray(weight)
     dx = np.empty(x.shape, x.dtype)
     share = x.dtype.type(1 / n)
-    sums = np.zeros((get_num_threads(), 2, n if affine else 0), x.dtype)  # of dy xhat and of dy, for each part
+    sums = np.zeros((BLOCKS, 2, n if affine else 0), x.dtype)  # of dy xhat and of dy
     _backward_in_parts(dy, x, factor, mean, rstd, share, dx, sums)
     if not affine:
         return dx, None, None
-    dweight, dbias = sums.sum(axis=0) if len(sums) > 1 else sums[0]
+    dweight, dbias = sums.sum(axis=0)
     return dx, dweight, dbias
 
 
@@ -120,12 +120,14 @@ def _forward_in_parts(x: Any, y: Any, mean: Any, rstd: Any, weight: Any, bias: A
 
 @njit(cache=True, nogil=True)
 def _backward_in_parts(dy: Any, x: Any, weight: Any, mean: Any, rstd: Any, share: Any, dx: Any, sums: Any) -> None:
-    in_ranges(_backward_part, (dy, x, weight, mean, rstd, share, dx, sums), len(x), LEAST // x.shape[1])
+    in_ranges(_backward_part, (dy, x, weight, mean, rstd, share, dx, sums), BLOCKS, LEAST * BLOCKS // x.size)
 
 
 @njit(cache=True, nogil=True)
 def _backward_part(
     part: int, begin: int, end: int, dy: Any, x: Any, weight: Any, mean: Any, rstd: Any, share: Any, dx: Any, sums: Any
 ) -> None:
-    rows, (dweight, dbias) = slice(begin, end), (sums[part, 0], sums[part, 1])
-    _backward(dy[rows], x[rows], weight, mean[rows], rstd[rows], share, dx[rows], dweight, dbias)
+    for block in range(begin, end):
+        i, j = len(x) * block // BLOCKS, len(x) * (block + 1) // BLOCKS
+        dweight, dbias = sums[block]
+        _backward(dy[i:j], x[i:j], weight, mean[i:j], rstd[i:j], share, dx[i:j], dweight, dbias)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from minillm.backend import Array, get_num_threads
+from minillm.backend import Array
 from minillm.kernels import cpu
 from minillm.kernels.fast.elementary import plus
-from minillm.kernels.fast.elementwise import LEAST, fit_rows, has_loops
+from minillm.kernels.fast.elementwise import BLOCKS, LEAST, fit_rows, has_loops
 from minillm.kernels.fast.pool import in_parts, in_ranges
 from minillm.kernels.fast.vectors import wide_vectors
 
@@ -58,7 +58,7 @@ def rms_norm_backward(
     factor = np.ones(n, x.dtype) if weight is None else np.ascontiguousarray(weight)
     dx = np.empty(x.shape, x.dtype)
     share = x.dtype.type(1 / n)
-    sums = np.zeros((get_num_threads() if affine else 0, n), x.dtype)  # of dy x rstd, for each part
+    sums = np.zeros((BLOCKS, n if affine else 0), x.dtype)  # of dy x rstd
     _backward_in_parts(dy, x, factor, rstd, share, dx, sums)
     return dx, sums.sum(axis=0) if affine else None
 
@@ -101,13 +101,13 @@ def _forward_in_parts(x: Any, y: Any, rstd: Any, weight: Any, eps: Any, share: A
 
 @njit(cache=True, nogil=True)
 def _backward_in_parts(dy: Any, x: Any, weight: Any, rstd: Any, share: Any, dx: Any, sums: Any) -> None:
-    in_ranges(_backward_part, (dy, x, weight, rstd, share, dx, sums), len(x), LEAST // x.shape[1])
+    in_ranges(_backward_part, (dy, x, weight, rstd, share, dx, sums), BLOCKS, LEAST * BLOCKS // x.size)
 
 
 @njit(cache=True, nogil=True)
 def _backward_part(
     part: int, begin: int, end: int, dy: Any, x: Any, weight: Any, rstd: Any, share: Any, dx: Any, sums: Any
 ) -> None:
-    rows = slice(begin, end)
-    dweight = sums[part] if len(sums) else sums.reshape(-1)
-    _backward(dy[rows], x[rows], weight, rstd[rows], share, dx[rows], dweight)
+    for block in range(begin, end):
+        i, j = len(x) * block // BLOCKS, len(x) * (block + 1) // BLOCKS
+        _backward(dy[i:j], x[i:j], weight, rstd[i:j], share, dx[i:j], sums[block])
