@@ -20,12 +20,17 @@ def generate(trained, *argv):
     assert call("generate", trained, "--max-new-tokens", 1, *argv).code == 0
 
 
-def test_small_models_take_one_thread(trained, noted):
+@pytest.mark.parametrize(("kernels", "number"), [("numpy", [1]), ("numba", [])])
+def test_small_models_take_one_thread_with_numpy_and_all_with_compiled_kernels(
+    trained, noted, monkeypatch, kernels, number
+):
+    monkeypatch.setattr(threads, "get_kernels", lambda: kernels)
     generate(trained)
-    assert noted == [1]
+    assert noted == number
 
 
 def test_large_models_take_what_there_is(trained, noted, monkeypatch):
+    monkeypatch.setattr(threads, "get_kernels", lambda: "numpy")
     monkeypatch.setattr(threads, "SMALL", 16)
     generate(trained)
     assert noted == []
