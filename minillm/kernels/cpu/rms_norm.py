@@ -10,7 +10,7 @@ from __future__ import annotations
 from minillm.backend import Array, xp_of
 from minillm.kernels.cpu.layer_norm import widened
 from minillm.kernels.cpu.rows import row_dots, rows_of_tile, whole_rows
-from minillm.kernels.cpu.tiles import tiles
+from minillm.kernels.cpu.tiles import aligned_empty, tiles
 
 
 def rms_norm(x: Array, weight: Array | None, eps: float) -> tuple[Array, Array]:
@@ -62,7 +62,7 @@ def rms_norm_backward(
         return dx, dweight if affine else None
     factor = xp.ones(n, dy.dtype) if weight is None else weight
     step = rows_of_tile(xp, n, rows)
-    buffer = xp.empty((step, n), dy.dtype)
+    buffer = aligned_empty(xp, (step, n), dy.dtype)
     with whole_rows(n):
         for part in tiles(xp, rows, step):
             xs, dys, dxs, r = x[part], dy[part], dx[part], rstd[part]

@@ -14,7 +14,7 @@ import numpy as np
 
 from minillm.backend import Array, xp_of
 
-_TILES = 196608  # elements of the tiles of rows that are in use at a time, 768 KB of float32
+_TILE = 98304  # elements of a tile of rows; with two or three live tiles this fits a cache of 2 MB
 
 
 class whole_rows:
@@ -72,13 +72,6 @@ def row_dots(x: Array, y: Array) -> Array:
     return row_sums(x * y)
 
 
-def rows_of_tile(xp: Any, width: int, num_rows: int, num_arrays: int = 2) -> int:
-    """Return how many rows of ``width`` elements make a tile: all of them on a GPU.
-
-    Args:
-        xp: the array module.
-        width: of the rows.
-        num_rows: all there are.
-        num_arrays: that are walked in tiles of as many rows.
-    """
-    return min(num_rows, max(1, _TILES // (num_arrays * max(width, 1)))) if xp is np else num_rows
+def rows_of_tile(xp: Any, width: int, num_rows: int) -> int:
+    """Return how many rows of ``width`` elements make a tile: all of them on a GPU."""
+    return min(num_rows, max(1, _TILE // max(width, 1))) if xp is np else num_rows
