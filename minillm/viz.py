@@ -126,13 +126,14 @@ def plot_scores(
         axes.plot(*zip(*epochs, strict=True), color="#2f5f8f", marker=".", linewidth=1.4, label="loss of epochs")
     axes.set_xlabel("optimizer steps")
     axes.set_ylabel("training loss, lower is better")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.06 * max(loss for _, loss in steps + epochs) or 1)
     lines = axes.get_lines()
     if scores:
         other = axes.twinx()
         lower = metric in ("perplexity", "val_loss")
         other.plot(*zip(*scores, strict=True), color="#d1495b", marker="o", markersize=4, label=f"validation {metric}")
-        best = (min if lower else max)(scores, key=lambda point: point[1])
+        # Of equal scores the later one, whose weights are kept.
+        best = (min if lower else max)(reversed(scores), key=lambda point: point[1])
         other.plot(*best, color="#d1495b", marker="*", markersize=13, linestyle="none", label=f"best: {best[1]:.4g}")
         other.set_ylabel(f"validation {metric}, {'lower' if lower else 'higher'} is better")
         other.spines[["top"]].set_visible(False)
@@ -238,6 +239,8 @@ def plot_trials(
         axes.plot([values[top]], [scores[top]], marker="*", markersize=13, color="#d1495b", linestyle="none")
         if name in logarithmic:
             axes.set_xscale("log")
+        if not isinstance(values[0], str):
+            _mark_values(axes, values, name in logarithmic)
         axes.set_xlabel(name)
     figure.colorbar(points, ax=grid.ravel().tolist(), shrink=0.7, label="trial") if len(trials) > 1 else None
     for i, axes in enumerate(grid.ravel()):
@@ -249,6 +252,20 @@ def plot_trials(
             axes.set_ylabel(f"{metric}, {'lower' if lower_is_better else 'higher'} is better", fontsize=9)
     figure.suptitle(title, fontsize=11)
     _write(figure, path)
+
+
+def _mark_values(axes: Any, values: Sequence[float], logarithmic: bool) -> None:
+    """Write numbers under an axis: the values themselves where trials share a few, else some round ones."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    shared = sorted(set(values))
+    if 2 * len(shared) <= len(values):
+        axes.set_xticks(shared, [f"{value:g}" for value in shared])
+    elif logarithmic:
+        decades = math.log10(shared[-1] / shared[0])
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 1.7 else (1, 3) if decades < 3 else (1,)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _figure(title: str, size: tuple[float, float] = (8, 4.8), grid: bool = True) -> tuple[Any, Any]:

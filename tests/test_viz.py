@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import sys
 
 import pytest
@@ -70,6 +71,42 @@ def test_pictures_of_fine_tuning(tmp_path):
     drawn = (tmp_path / "t.svg").read_text()
     for part in ("perplexity, lower is better", "best so far", "optimizer", "sgd"):
         assert part in drawn
+
+
+def test_the_star_stands_at_the_weights_that_are_kept(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    figures = []
+    monkeypatch.setattr(viz, "_write", lambda figure, path: figures.append(figure))
+    for metric, wanted in (("bleu", 3), ("perplexity", 2)):
+        scores = zip((1, 2, 3, 4), (0.0, 0.5, 0.5, 0.1) if metric == "bleu" else (9.0, 7.0, 8.0, 9.0), strict=True)
+        records = [{"step": step, "loss": 6.4, metric: score} for step, score in scores]
+        viz.plot_scores(records, tmp_path / "a.png", metric=metric)
+        axes, other = figures[-1].axes
+        star = next(line for line in other.get_lines() if line.get_marker() == "*")
+        assert star.get_xdata()[0] == wanted  # of equal scores the later one, as FineTuner counts
+        assert axes.get_ylim()[1] > 6.7  # the line does not lie on the border
+
+
+def test_numbers_under_the_axes_of_trials_stand_apart(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    figures = []
+    monkeypatch.setattr(viz, "_write", lambda figure, path: figures.append(figure))
+    lrs = (0.0013, 0.0031, 0.0042, 0.0055, 0.0065, 0.017, 0.024)
+    trials = [(i, {"lr": lr, "hidden_size": 16 * (1 + i % 2), "l2": 10.0**-i}, i / 10) for i, lr in enumerate(lrs)]
+    viz.plot_trials(trials, tmp_path / "a.png", metric="f1", logarithmic=["lr", "l2"])
+    figures[0].canvas.draw()
+    _, rates, sizes, penalties = figures[0].axes[:4]
+    for axes, wanted in ((rates, ["0.002", "0.005", "0.01", "0.02"]), (sizes, ["16", "32"])):
+        labels = [label for label in axes.get_xticklabels(which="both") if label.get_text()]
+        low, high = axes.get_xlim()
+        assert [label.get_text() for label in labels if low <= label.get_position()[0] <= high] == wanted
+    for axes in (rates, sizes, penalties):
+        low, high = axes.get_xlim()
+        boxes = [
+            label.get_window_extent() for label in axes.get_xticklabels(which="both")
+            if label.get_text() and low <= label.get_position()[0] <= high
+        ]  # fmt: skip
+        assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
 
 
 def test_no_pictures_of_nothing(tmp_path, monkeypatch):

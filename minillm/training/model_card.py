@@ -7,7 +7,6 @@ Hugging Face's hub reads.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from minillm.training.task_plan import TaskPlan
@@ -58,14 +57,14 @@ def model_card(name: str, info: dict[str, Any], plan: TaskPlan, confusion_pictur
 
 
 def _head(plan: TaskPlan) -> str:
-    base = "" if plan.model == "lstm" else f"base_model: {json.dumps(Path(plan.model).name)}\n"
+    base = "" if plan.model == "lstm" else f"base_model: {json.dumps(plan.model_name)}\n"
     lora = "- lora\n" if plan.lora_r else ""
     return f"---\nlibrary_name: minillm\npipeline_tag: {_PIPELINES[plan.task]}\n{base}tags:\n- minillm\n{lora}---"
 
 
 def _intent(info: dict[str, Any], plan: TaskPlan) -> str:
     what = _WHAT[plan.task].format(labels=len(info["labels"]))
-    kind = "An LSTM, trained from scratch," if plan.model == "lstm" else f"`{Path(plan.model).name}`, fine-tuned,"
+    kind = "An LSTM, trained from scratch," if plan.model == "lstm" else f"`{plan.model_name}`, fine-tuned,"
     text = f"{kind} that {what}. It has {info['parameters']:,} parameters and was made by minillm {info['version']}."
     if info["labels"]:
         shown = ", ".join(f"`{label}`" for label in info["labels"][:_SHOWN_LABELS])
@@ -142,6 +141,12 @@ def _use(name: str, plan: TaskPlan) -> str:
         f"print({call})\n```\n\nThis returns {found}. On the command line:\n\n"
         f"```\nminillm predict {name} {words}\n```"
     )
+    if plan.model != "lstm" and plan.task != "instruct":  # whose prompts have a form that pipelines do not know
+        text += (
+            "\n\nAs programs for Transformers do, which also read this directory:\n\n```python\n"
+            "from minillm.transformers import pipeline\n\n"
+            f"answer = pipeline({json.dumps(_PIPELINES[plan.task])}, {json.dumps(name)})\n```"
+        )
     if plan.lora_r:
         text += "\n\nThe adapters alone, in PEFT's format, lie in `adapter/`; `model.safetensors` has them merged."
     return text

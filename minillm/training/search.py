@@ -364,7 +364,7 @@ class Search:
                 sorted(trials, key=lambda trial: trial[0]), self.path / PLOT, metric=self.metric,
                 lower_is_better=self.lower_is_better,
                 logarithmic=[part.name for part in self.space if part.logarithmic],
-                title=f"{self.path.name}: {self.plan.task} with {Path(self.plan.model).name}, {self.method} search",
+                title=f"{self.path.name}: {self.plan.task} with {self.plan.model_name}, {self.method} search",
             )  # fmt: skip
         except (RuntimeError, ValueError, OSError) as error:
             return str(error)

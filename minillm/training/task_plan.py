@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import shlex
+from pathlib import Path
 from typing import Any
 
 from minillm.models.config import one_of, probability
@@ -99,6 +100,12 @@ class TaskPlan:
             if not 0 <= value <= 1 or (name == "validation_fraction" and value == 1):
                 raise ValueError(f"{name} is {value}; it is a share, from 0 to 1")
         self._check_kinds()
+
+    @property
+    def model_name(self) -> str:
+        """What the model is called: its directory, or the one above where that is called no more than ``model``."""
+        path = Path(self.model)
+        return path.parent.name if path.name == "model" and path.parent.name else path.name
 
     def _check_kinds(self) -> None:
         """Raise an error where a setting is for another task, or for an LSTM alone."""

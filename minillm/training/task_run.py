@@ -254,7 +254,7 @@ class TaskRun:
 
     def draw(self) -> str | None:
         """Draw the pictures; return None, or why they could not be drawn."""
-        title = f"{self.path.name}: {self.plan.task} with {Path(self.plan.model).name}"
+        title = f"{self.path.name}: {self.plan.task} with {self.plan.model_name}"
         confusion = self.info.get("confusion")
         try:
             viz.plot_scores(read_log(self.path / LOG), self.path / PLOT, metric=self.metric, title=title)

@@ -382,6 +382,20 @@ def test_adapters_alone_and_merged(tmp_path, films):
     assert "`adapter/`" in (run.path / "README.md").read_text()
 
 
+def test_the_card_says_how_pipelines_read_the_directory(tmp_path, films, monkeypatch):
+    from minillm.transformers import pipeline
+
+    bert = make_bert(tmp_path / "films-bert" / "model")
+    run = make_run(tmp_path / "run", TaskPlan("classify", str(bert), films).with_values({**BASE, "epochs": 1}))
+    card = (run.path / "README.md").read_text()
+    assert 'base_model: "films-bert"' in card  # and not "model"
+    line = next(line for line in card.split("\n") if line.startswith("answer = "))
+    monkeypatch.chdir(tmp_path)
+    answer = eval(line.removeprefix("answer = "), {"pipeline": pipeline})("a good film")[0]
+    told = load_task(run.path).predict("a good film")
+    assert answer == {"label": told["label"], "score": pytest.approx(told["probability"], abs=1e-6)}
+
+
 def test_peft_reads_the_adapters(tmp_path, films):
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
