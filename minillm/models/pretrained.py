@@ -7,6 +7,7 @@ parameters). What minillm writes, the ``transformers`` library reads, and the ot
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -235,8 +236,15 @@ class PretrainedModel(nn.Module):
                     f"{path}: the settings ask for {layers:,} layers, and the files hold "
                     f"{len(files.entries):,} arrays"
                 )
-            with nn.init.skipped():
-                model = cls(config)
+            try:
+                with nn.init.skipped():
+                    model = cls(config)
+            except MemoryError as error:
+                size = sum(math.prod(entry.shape) for entry in files.entries.values())
+                raise StateDictError(
+                    f"{path}: the settings ask for more than memory holds ({error}), and the files hold {size:,} "
+                    "numbers; is config.json that of these weights?"
+                ) from error
             own = model.state_dict(keep_vars=True)
             names = model._names_here(files.entries, own)
             mismatched: list[str] = []

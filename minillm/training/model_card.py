@@ -121,6 +121,8 @@ def _data(info: dict[str, Any]) -> str:
 def _settings(info: dict[str, Any], plan: TaskPlan) -> str:
     rows: dict[str, Any] = {**plan.to_dict(), **info["options"]}
     rows = {**rows.pop("settings"), **rows}
+    if plan.lora_r and plan.lora_alpha is None:
+        rows["lora_alpha"] = 2 * plan.lora_r
     left_out = {"task", "model", "data", "validation", "test", "end"}
     if plan.model != "lstm":
         left_out |= {"tokenizer", "embedding_dim", "hidden_size", "layers", "vocab_size", "min_count"}

@@ -220,6 +220,8 @@ def test_missing_parts_of_a_directory(tmp_path):
         ('{"model_type": "gpt2", "n_layer": "two"}', "n_layer is 'two'"),
         ('{"model_type": "gpt2", "activation_function": ["gelu"]}', "unhashable|activation_function"),
         ('{"model_type": "gpt2", "n_layer": 1000000000}', "1,000,000,000 layers, and the files hold 28"),
+        ('{"model_type": "gpt2", "vocab_size": 1000000000000}', "than memory holds.* the files hold 1,928 numbers"),
+        ('{"model_type": "gpt2", "n_embd": 12000000}', "more than memory holds.*is config.json that of these weights"),
         ('{"model_type": "gpt2", "n_layer": 1, "n_embd": 8, "n_head": 2}', "the file has shape"),
     ],
 )

@@ -380,6 +380,7 @@ def test_adapters_alone_and_merged(tmp_path, films):
     assert "bert.encoder.layer.0.attention.self.value.weight" not in changed
     assert "LoRA" not in (run.path / "README.md").read_text().split("## Use")[0]
     assert "`adapter/`" in (run.path / "README.md").read_text()
+    assert "| lora_alpha | 4 |" in (run.path / "README.md").read_text()  # by default 2 r
 
 
 def test_the_card_says_how_pipelines_read_the_directory(tmp_path, films, monkeypatch):
