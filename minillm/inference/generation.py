@@ -137,7 +137,7 @@ class TokenStream(Iterator[list[int]]):
         chosen = np.asarray(task.sampling.choose(self.scores, task.generators), np.int64)
         chosen[self.finished] = task.pad_token_id
         context.append(chosen)
-        self.finished |= np.isin(chosen, self._ends)
+        self.finished |= (chosen[:, None] == self._ends).any(axis=1)  # np.isin takes 50 us, for few numbers too
         self.finished |= stopped_by(task.stopping, context.written)
         tokens: list[int] = chosen.tolist()
         return tokens
