@@ -96,7 +96,7 @@ class Instruct(LanguageModel):
             if len(ids) <= len(asked):
                 raise ValueError(
                     f"example {i + 1}: the instruction alone has {len(asked)} tokens, and {self.max_length} are read; "
-                    "give a larger max_length"
+                    "give a larger max_length where the model reads more, or leave such examples out"
                 )
             found.append(_feature(ids, [*[IGNORED] * len(asked), *answer][: self.max_length]))
         return found
