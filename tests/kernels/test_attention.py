@@ -234,3 +234,16 @@ def test_groups_for_the_threads() -> None:
     assert len(tiles.groups_of((12, 4), (0, 64, 64, None), 4)) == 2
     assert len(tiles.groups_of((2, 2), (0, 16, 16, None), 4)) == 1
     assert len(tiles.groups_of((), (0, 2048, 2048, None), 4)) == 1
+
+
+def test_keys_and_values_that_heads_share(kernels: ModuleType, threads: int) -> None:
+    rng = np.random.default_rng(0)
+    q, dy = (rng.standard_normal((2, 6, 9, 4)).astype("float32") for _ in range(2))
+    k, v = (np.broadcast_to(rng.standard_normal((2, 1, 9, 4)).astype("float32"), q.shape) for _ in range(2))
+    results = []
+    for keys, values in ((k, v), (k.copy(), v.copy())):
+        y, saved = kernels.attention(q, keys, values, None, True, 0.5, None, 1.0, True)
+        gradients = kernels.attention_backward(dy, q, keys, values, None, y, saved, True, 0.5, None, 1.0, False)
+        results.append((y, *gradients[:3]))
+    for shared, copied in zip(*results, strict=True):
+        np.testing.assert_allclose(shared, copied, rtol=1e-5, atol=1e-6)

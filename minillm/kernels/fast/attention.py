@@ -85,7 +85,7 @@ def attention_backward(
     B, H, L, _ = queries.shape
     S = keys.shape[2]
     results, gradient = (_in_order(a.reshape(B, H, *a.shape[-2:])) for a in (out, dout))
-    dq, dk, dv = empty_thirds(queries, keys, values)
+    dq, dk, dv = (_in_order(a) for a in empty_thirds(queries, keys, values))  # not where all heads share a key
     dscores = np.zeros((B, H, L, S), np.float32) if with_mask and mask is not None else _NO_SCORES
     added, which = _added(mask, (B, H, L, S)), _which(kept, (B, H, L, S))
     _backward_all(
@@ -317,7 +317,7 @@ def _backward(
                 multiply_here(p.T, dout_t, dv[b, h, :c], begun)
             _slopes(ds, p, dots, limit)
             if dscores.size:
-                dscores[b, h, i:j, :c] = ds
+                _copy(ds, dscores[b, h, i:j, :c])
             _scale(slopes[:size], scale)
             multiply_here(ds, keys, dq[b, h, i:j], 0)
             multiply_here(ds.T, q[b, h, i:j], dk[b, h, :c], begun)
@@ -364,6 +364,13 @@ def _slopes(ds: Any, p: Any, dots: Any, limit: int) -> None:
         for j in range(seen.size):
             seen[j] = (seen[j] - dot) * weights[j]
         row[seen.size :] = _f(0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _copy(x: Any, out: Any) -> None:
+    for i in range(len(x)):  # out[...] = x brings the text of its errors with it, which takes a second to compile
+        for j in range(x.shape[1]):
+            out[i, j] = x[i, j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

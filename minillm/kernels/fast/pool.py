@@ -209,14 +209,14 @@ _wait: Any = types.ExternalFunction("pthread_cond_wait", types.int32(types.int64
 _wake: Any = types.ExternalFunction("pthread_cond_broadcast", types.int32(types.int64))
 
 
-@njit(cache=True, nogil=True)
+@njit("int64(int64, int64)", cache=True, nogil=True)
 def number_of_parts(count: int, least: int) -> int:
     """Return how many parts ``count`` items make, of at least ``least`` items each; at least 1."""
     limit: int = _load(_LIMIT)
     return max(1, min(limit, count // max(least, 1)))
 
 
-@njit(cache=True, nogil=True)
+@njit("void(int64)", cache=True, nogil=True)
 def _wake_all(workers: int) -> None:
     mutex = _address_of(_MUTEX)
     _lock(mutex)
@@ -226,7 +226,7 @@ def _wake_all(workers: int) -> None:
     _unlock(mutex)
 
 
-@njit(cache=True, nogil=True)
+@njit("void(UniTuple(int64, 2), int64, int64)", cache=True, nogil=True)
 def _fork(outlined: Any, count: int, parts: int) -> None:
     """Call an outlined loop for each part, on as many threads, and wait for all."""
     function, context = outlined

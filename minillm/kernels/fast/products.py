@@ -12,6 +12,7 @@ from typing import Any
 import llvmlite.binding
 import numpy as np
 from numba import njit, types
+from numba.extending import intrinsic
 
 from minillm.backend import Array
 from minillm.backend.threads import openblas
@@ -56,24 +57,61 @@ def fits(*arrays: Array) -> bool:
     )
 
 
-@njit(cache=True, nogil=True)
+@njit("void()", cache=True, nogil=True)
 def one_thread_each() -> None:
     """Let OpenBLAS compute in the thread that calls it, until :func:`threads_again`."""
     _set_num_threads(1)
 
 
-@njit(cache=True, nogil=True)
+@njit("void()", cache=True, nogil=True)
 def threads_again() -> None:
     """Let OpenBLAS use as many threads as the loops do."""
     _set_num_threads(number_of_parts(1 << 62, 1))
 
 
-@njit(cache=True, nogil=True)
-def _leading(a: Any) -> tuple[bool, int]:
-    """Return whether a matrix is a transposed view, and the step between its rows, or its columns then."""
-    if a.strides[1] == a.itemsize and (a.strides[0] >= a.itemsize * a.shape[1] or a.shape[0] == 1):
-        return False, max(a.strides[0] // a.itemsize, a.shape[1])
-    return True, max(a.strides[1] // a.itemsize, a.shape[0])
+def _address(typing_context: Any, array: Any) -> Any:
+    def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.ptrtoint(data, context.get_value_type(types.int64))
+
+    return types.int64(array), write
+
+
+_address_of: Any = intrinsic(_address)  # of the first number of an array
+
+
+@njit(types.Tuple((types.boolean, _long))(_long, _long, _long, _long), cache=True, nogil=True)
+def _leading(row_step: int, column_step: int, rows: int, columns: int) -> tuple[bool, int]:
+    """Return whether a matrix is a transposed view, and how far its rows are apart, or its columns then.
+
+    Args:
+        row_step: from a row to the next, in bytes.
+        column_step: from a column to the next.
+        rows: their number.
+        columns: likewise.
+    """
+    if column_step == 4 and (row_step >= 4 * columns or rows == 1):
+        return False, max(row_step // 4, columns)
+    return True, max(column_step // 4, rows)
+
+
+# With addresses it is compiled once; with arrays it would be for each kind of array, which takes half a second each.
+@njit(types.void(*[_long] * 12, _float), cache=True, nogil=True)
+def _multiply(
+    a: int, a_row: int, a_column: int, b: int, b_row: int, b_column: int, c: int, c_row: int,
+    M: int, N: int, K: int, c_column: int, kept: float,
+) -> None:  # fmt: skip
+    one = np.float32(1)
+    a_turned, a_step = _leading(a_row, a_column, M, K)
+    b_turned, b_step = _leading(b_row, b_column, K, N)
+    if M == 1:
+        turned, rows, columns = (_AS_IT_IS, N, K) if b_turned else (_TRANSPOSED, K, N)
+        _sgemv(_ROWS, turned, rows, columns, one, b, b_step, a, a_step if a_turned else 1, kept, c, c_column // 4)
+    else:
+        _sgemm(
+            _ROWS, _TRANSPOSED if a_turned else _AS_IT_IS, _TRANSPOSED if b_turned else _AS_IT_IS, M, N, K,
+            one, a, a_step, b, b_step, kept, c, c_row // 4,
+        )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -86,21 +124,11 @@ def multiply_here(a: Any, b: Any, c: Any, kept: float) -> None:
         c: (M, N), in order along the second.
         kept: 0 where c holds no numbers yet.
     """
-    (M, K), N = a.shape, b.shape[1]
-    if M == 0 or N == 0:
-        return
-    one, kept = np.float32(1), np.float32(kept)
-    a_turned, a_step = _leading(a)
-    b_turned, b_step = _leading(b)
-    if M == 1:
-        turned, rows, columns = (_AS_IT_IS, N, K) if b_turned else (_TRANSPOSED, K, N)
-        x_step = 1 if not a_turned else a_step
-        _sgemv(_ROWS, turned, rows, columns, one, b.ctypes.data, b_step, a.ctypes.data, x_step, kept, c.ctypes.data, 1)
-        return
-    _sgemm(
-        _ROWS, _TRANSPOSED if a_turned else _AS_IT_IS, _TRANSPOSED if b_turned else _AS_IT_IS, M, N, K,
-        one, a.ctypes.data, a_step, b.ctypes.data, b_step, kept, c.ctypes.data, c.strides[0] // c.itemsize,
-    )  # fmt: skip
+    if c.size:
+        _multiply(
+            _address_of(a), a.strides[0], a.strides[1], _address_of(b), b.strides[0], b.strides[1],
+            _address_of(c), c.strides[0], a.shape[0], b.shape[1], a.shape[1], c.strides[1], np.float32(kept),
+        )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
