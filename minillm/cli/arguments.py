@@ -17,7 +17,23 @@ class UsageError(Exception):
 
 
 class LineParser(argparse.ArgumentParser):
-    """A parser that says in one line what is wrong."""
+    """A parser that says in one line what is wrong.
+
+    Attributes:
+        intermixed: whether options may stand between the arguments, as in ``predict DIR --json TEXT``.
+    """
+
+    intermixed = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Return the arguments that are known, and the others; see the class of argparse."""
+        if not self.intermixed:
+            return super().parse_known_args(args, namespace)
+        self.intermixed = False  # as the method below may call this one
+        try:
+            return super().parse_known_intermixed_args(args, namespace)
+        finally:
+            self.intermixed = True
 
     def error(self, message: str) -> NoReturn:
         """Print the error and leave with the code 2."""

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from minillm.cli.arguments import UsageError, number, whole
+from minillm.cli.arguments import LineParser, UsageError, number, whole
 
 DESCRIPTION = """\
 Let a model of `minillm finetune --task` answer: labels for texts, tags for words, an answer from a
@@ -29,7 +29,7 @@ WIDEST = 5  # labels whose probabilities are shown
 
 def add_command(commands: Any) -> argparse.ArgumentParser:
     """Add the command and its options."""
-    parser: argparse.ArgumentParser = commands.add_parser(
+    parser: LineParser = commands.add_parser(
         "predict",
         usage="%(prog)s DIR [TEXT ...] [--file FILE] [--json] [options]",
         help="let a model that was fine-tuned for a task answer",
@@ -37,6 +37,7 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.intermixed = True
     parser.add_argument("directory", metavar="DIR", help="directory that minillm finetune --task wrote")
     parser.add_argument("texts", metavar="TEXT", nargs="*", help="what to answer to")
     parser.add_argument("--file", metavar="FILE", help="with a text a line; - is standard input")

@@ -46,6 +46,10 @@ def test_labels(films):
     (found,) = map(json.loads, succeed("predict", films, "a good film", "--json").splitlines())
     assert (found["text"], found["label"]) == ("a good film", "pos")
     assert set(found["probabilities"]) == {"neg", "pos"}
+    among = succeed("predict", "--json", films, "--device", "cpu", "a good film", "--threads", "1", "the dull plot")
+    assert [json.loads(line)["label"] for line in among.splitlines()] == ["pos", "neg"]
+    assert_fails(call("predict", films, "--jason", "a good film"), 2, "unrecognized arguments: --jason")
+    assert_fails(call("predict", "--json"), 2, "the following arguments are required: DIR")
 
 
 def test_texts_from_a_file_and_a_pipe(films, tmp_path, monkeypatch):
@@ -64,7 +68,7 @@ def test_texts_from_a_file_and_a_pipe(films, tmp_path, monkeypatch):
 
 def test_tags(folder):
     data = write_tags(folder / "a.conll", 80)
-    run = made(folder, "tags", "tag", *SMALL_LSTM, "--data", data, "--epochs", "8")
+    run = made(folder, "tags", "tag", *SMALL_LSTM, "--data", data, "--epochs", "16")
     assert succeed("predict", run, "fly to paris") == "fly to paris/B-GOAL\n"
     (found,) = map(json.loads, succeed("predict", run, "fly to paris", "--json").splitlines())
     assert found["entities"] == [{"type": "GOAL", "start": 2, "end": 3, "text": "paris"}]
