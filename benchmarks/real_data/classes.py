@@ -106,7 +106,6 @@ def rt_lstm(setting: Any) -> dict[str, Any]:
 
 
 def chnsenticorp(setting: Any) -> dict[str, Any]:
-    sizes = {"embedding_dim": 100, "hidden_size": 64, "dropout": 0.5}
-    return from_nothing(
-        setting, *held_out("chnsenticorp"), characters=True, sizes=sizes, epochs=8, batch_size=16, lr=2e-3
-    )
+    sizes = {"embedding_dim": 100, "hidden_size": 64, "dropout": 0.6}
+    changes = {"epochs": 10, "batch_size": 16, "lr": 2e-3, "weight_decay": 0.3}
+    return from_nothing(setting, *held_out("chnsenticorp"), characters=True, sizes=sizes, **changes)
