@@ -24,8 +24,10 @@ def thirds_of_one(q: Any, k: Any, v: Any) -> Array | None:
 
     A layer that projects to all three at once gives such; a gradient that is one already need not be put together.
     """
-    base = getattr(q, "base", None)
-    if base is None or getattr(k, "base", None) is not base or getattr(v, "base", None) is not base or q.ndim != 4:
+    if not all(hasattr(x, "base") for x in (q, k, v)) or q.ndim != 4:
+        return None
+    base = q.base
+    if base is None or k.base is not base or v.base is not base:
         return None
     B, H, T, D = q.shape
     if base.size != 3 * q.size or not base.flags.c_contiguous:

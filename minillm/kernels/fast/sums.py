@@ -35,10 +35,9 @@ def add_to(total: Array, x: Array) -> None:
 
 
 def _alike(a: Array, b: Array) -> bool:
-    return (
-        a.dtype == np.float32 and b.dtype == np.float32 and a.shape == b.shape
-        and a.flags.c_contiguous and b.flags.c_contiguous
-    )  # fmt: skip
+    if a.dtype != np.float32 or b.dtype != np.float32 or a.shape != b.shape:
+        return False
+    return bool(a.flags.c_contiguous and b.flags.c_contiguous)
 
 
 @njit(cache=True, nogil=True)
