@@ -1,9 +1,9 @@
 """Products of a few rows with a weight of four, two or one bytes a number, y = scale (x W^T) + bias, on all threads.
 
 For few rows a product takes as long as reading the weight. Each thread reads rows of its own, four at a time: more
-reads are on their way than for one row after another, which took 1.1 to 1.2 times as long. Rows further on are asked
-for in advance where numbers are small: int8 then takes 0.75 of the time, bfloat16 0.9, and float32 gains nothing. Numbers of int8 and
-bfloat16 are widened in registers.
+reads are on their way than for one row after another, which took 1.1 to 1.2 times as long. Numbers of int8 and
+bfloat16 are widened in registers, and rows further on are asked for in advance: int8 then takes 0.75 of the time,
+bfloat16 0.9; float32 gains nothing.
 
 The threads share the rows in blocks of four, so results do not depend on the number of threads.
 """
