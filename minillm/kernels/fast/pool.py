@@ -129,12 +129,24 @@ def _call(typing_context: Any, function: Any, context: Any, part: Any, parts: An
     return types.none(*[types.int64] * 5), write
 
 
-def _outlined(typing_context: Any, loop: Any, heads: Any, arguments: Any, arguments_of: Any) -> Any:
+def _bound(builder: Any, count: Any, part: Any, parts: Any, aligned: bool) -> Any:
+    """Write count part / parts, rounded down; ``aligned``, to a multiple of 64 where it is not the end."""
+    bound = builder.sdiv(builder.mul(count, part), parts)
+    if not aligned:
+        return bound
+    last = builder.icmp_signed("==", part, parts)
+    return builder.select(last, count, builder.and_(bound, _int64(-64)))
+
+
+def _outlined(
+    typing_context: Any, loop: Any, heads: Any, arguments: Any, arguments_of: Any, aligned: bool
+) -> Any:
     """Return the type and the writer of an intrinsic that makes a call of ``loop`` into something to announce.
 
     The writer puts the arguments on the stack, and returns their address and that of a function that reads them
     there and calls ``loop`` for one part. ``heads`` are types that come first in the call; ``arguments_of`` writes
-    the values of all, from the part, the bounds of its items, and the arguments.
+    the values of all, from the part, the bounds of its items, and the arguments. ``aligned`` parts begin where vectors
+    do, so that a number is computed by the same instructions, and to the same bits, whatever the number of parts.
     """
     signature = typing_context.resolve_function_type(loop, [*heads, *arguments], {})
 
@@ -146,8 +158,8 @@ def _outlined(typing_context: Any, loop: Any, heads: Any, arguments: Any, argume
         function.linkage = "internal"
         inner = ir.IRBuilder(function.append_basic_block("entry"))
         address, part, parts, count = function.args
-        begin = inner.sdiv(inner.mul(count, part), parts)
-        end = inner.sdiv(inner.mul(count, inner.add(part, _int64(1))), parts)
+        begin = _bound(inner, count, part, parts, aligned)
+        end = _bound(inner, count, inner.add(part, _int64(1)), parts, aligned)
         unpacked = inner.load(inner.inttoptr(address, packed.type.as_pointer()))
         called_with = arguments_of(context, inner, unpacked, part, begin, end)
         compiled = loop.dispatcher.overloads[signature.args]
@@ -166,7 +178,7 @@ def _ranges_of(typing_context: Any, loop: Any, arguments: Any) -> Any:
         return [part, begin, end, *cgutils.unpack_tuple(builder, packed, len(arguments))]
 
     heads = [types.int64] * 3
-    write = _outlined(typing_context, loop, heads, arguments.types, called_with)
+    write = _outlined(typing_context, loop, heads, arguments.types, called_with, False)
     return types.UniTuple(types.int64, 2)(loop, arguments), write
 
 
@@ -185,7 +197,7 @@ def _slices_of(typing_context: Any, loop: Any, arguments: Any) -> Any:
         ]
         return [*slices, *(builder.extract_value(others, i) for i in range(len(whole)))]
 
-    write = _outlined(typing_context, loop, [], [*cut, *whole], called_with)
+    write = _outlined(typing_context, loop, [], [*cut, *whole], called_with, cut[0].ndim == 1)
     return types.UniTuple(types.int64, 2)(loop, arguments), write
 
 
