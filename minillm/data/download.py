@@ -8,6 +8,7 @@ import http.client
 import os
 import re
 import shutil
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -61,7 +62,8 @@ def download(
         max_bytes: the most bytes to accept where `size` is not known.
         retries: how often to try again after a failure that may pass.
         timeout: seconds to wait for each answer or piece of the file.
-        progress: show a bar with speed and time left; None means on a terminal.
+        progress: show a bar with speed and time left; None means on a terminal. Unless it is False, each new try
+            is announced on stderr.
 
     Raises:
         DownloadError: the address does not exist or refuses, the tries are used up, the file is
@@ -91,7 +93,11 @@ def download(
                         f"{url}: {error}, after {failures} tries. What has come is kept: try "
                         "again later, and it goes on from there"
                     ) from error
-                time.sleep(min(_MAX_WAIT, max(error.wait, 2.0 ** (failures - 1))))
+                wait = min(_MAX_WAIT, max(error.wait, 2.0 ** (failures - 1)))
+                if progress is not False:
+                    again = f"trying again in {wait:.0f} s ({failures} of {retries})"
+                    print(f"{place.name}: {error}; {again}", file=sys.stderr, flush=True)
+                time.sleep(wait)
                 continue
         found = _sum_of(part) if sha256 is not None else None
         if found == sha256:

@@ -180,11 +180,14 @@ def test_a_file_with_fewer_bytes_than_asked_for(server, tmp_path, waits):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_failures_that_may_pass_are_tried_again(server, tmp_path, waits):
+@pytest.mark.parametrize("progress", [None, False])
+def test_failures_that_may_pass_are_tried_again(server, tmp_path, waits, capsys, progress):
     server.plan = ["503", "429", "500"]
-    download(server.url, tmp_path / "a.bin", sha256=SUM)
+    download(server.url, tmp_path / "a.bin", sha256=SUM, progress=progress)
     assert (tmp_path / "a.bin").read_bytes() == CONTENT
     assert waits == [1.0, 2.0, 4.0]
+    said = capsys.readouterr().err
+    assert ("trying again in 4 s (3 of 5)" in said) == (progress is None)
 
 
 @pytest.mark.parametrize(("answer", "wait"), [("7", 7.0), ("3600", 60.0), ("tomorrow", 1.0)])
