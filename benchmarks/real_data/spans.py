@@ -41,7 +41,7 @@ def fine_tuned(setting: Any, name: str, **changes: Any) -> dict[str, Any]:
 
 
 def snips(setting: Any) -> dict[str, Any]:
-    return fine_tuned(setting, "snips", epochs=3, batch_size=32, lr=3e-4)
+    return fine_tuned(setting, "snips", epochs=5, batch_size=16, lr=3e-4)
 
 
 def wnut17(setting: Any) -> dict[str, Any]:
