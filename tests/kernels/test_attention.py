@@ -51,7 +51,7 @@ def test_weights_kept_and_computed_again_give_the_same(
     options = (causal, scale, kept, 1.4)
     results = []
     for limit in (1 << 26, 0):
-        monkeypatch.setattr(module.Weights, "saved_bytes", limit)
+        monkeypatch.setattr(module, "_SAVED_BYTES", limit)
         y, saved = kernels.attention(q, k, v, mask, *options, True)
         assert (len(saved) > 2) == bool(limit)
         assert (saved[1] is not None) == (scale > 1)
@@ -247,3 +247,30 @@ def test_keys_and_values_that_heads_share(kernels: ModuleType, threads: int) -> 
         results.append((y, *gradients[:3]))
     for shared, copied in zip(*results, strict=True):
         np.testing.assert_allclose(shared, copied, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("masked", [None, "bool", "float"])
+def test_compiled_weights_that_are_computed_again(
+    causal: bool, masked: str | None, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba", reason="needs numba (extra: fast)")
+    compiled = importlib.import_module("minillm.kernels.fast.attention")
+    q, k, v, dy = inputs(2, 150, 8, dtype="float32")
+    rng = np.random.default_rng(1)
+    mask = None
+    if masked:
+        mask = rng.standard_normal((150, 150)).astype("float32")
+        mask = (mask > 0) | np.eye(150, dtype=bool) if masked == "bool" else mask
+    kept = rng.random((*q.shape[:-1], 150)) > 0.3
+    results = []
+    for limit in (1 << 26, 0):
+        monkeypatch.setattr(compiled, "_SAVED_BYTES", limit)
+        y, saved = compiled.attention(q, k, v, mask, causal, 0.3, kept, 1.4, True)
+        assert (len(saved) > 2) == bool(limit)
+        gradients = compiled.attention_backward(
+            dy, q, k, v, mask, y, saved, causal, 0.3, kept, 1.4, masked == "float"
+        )  # fmt: skip
+        results.append([x for x in (y, *gradients) if x is not None])
+    for kept_weights, again in zip(*results, strict=True):
+        np.testing.assert_allclose(again, kept_weights, rtol=1e-5, atol=1e-6)

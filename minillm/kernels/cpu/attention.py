@@ -34,6 +34,8 @@ from minillm.kernels.cpu.attention_tiles import (
 )
 from minillm.kernels.cpu.half_precision import in_float32
 
+# Up to here the weights are kept for backward; beyond, they are computed again, which takes a tenth longer.
+_SAVED_BYTES = 1 << 23
 # Sums of exp up to here, and from its inverse on, are far from the ends of float32.
 _LARGE = 1e13
 
@@ -56,26 +58,20 @@ def _set_up(kernel: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, 
     return ready
 
 
-class Weights:
+class _Weights:
     """What is done to a tile of scores between the products, in passes over arrays.
 
     Args:
         like: an array of the dtype, on the device.
         longest: the number of keys.
         scale: of the scores.
-
-    Attributes:
-        saved_bytes: up to here the weights are kept for backward; beyond, they are computed again, which takes a
-            tenth longer.
     """
-
-    saved_bytes = 1 << 23
 
     def __init__(self, like: Array, longest: int, scale: float) -> None:
         self.scale = like.dtype.type(scale)
         self.ones = xp_of(like).ones((longest, 1), like.dtype)
 
-    def forward(self, p: Array, mask: Any, triangle: Array | None, sums: Array | None, first: int) -> Array:
+    def forward(self, p: Array, mask: Any, triangle: Array | None, sums: Array | None) -> Array:
         """Write exp(scale p + mask), 0 for what may not be seen, in the place of p, and the sums of its rows; return p.
 
         Args:
@@ -83,7 +79,6 @@ class Weights:
             mask: broadcasts to it, or None.
             triangle: from :func:`~minillm.kernels.cpu.attention_tiles.tiles_of`.
             sums: (..., rows, 1), to write to, or None.
-            first: the number of the first query.
         """
         # It becomes 0 after exp: a product takes less time than a choice before.
         xp = xp_of(p)
@@ -100,9 +95,7 @@ class Weights:
             xp.matmul(p, self.ones[: p.shape[-1]], out=sums)  # by BLAS: a quarter of the time of sum()
         return p
 
-    def backward(
-        self, ds: Array, p: Array, dot: Array, triangle: Array | None, first: int, dmask: Any
-    ) -> None:
+    def backward(self, ds: Array, p: Array, dot: Array, dmask: Any) -> None:
         """Make dP, in ``ds``, into scale dS; add dS to ``dmask`` where there is one."""
         ds -= dot
         ds *= p
@@ -111,6 +104,8 @@ class Weights:
         ds *= self.scale
 
 
+@in_float32
+@_set_up
 def attention(
     q: Array,
     k: Array,
@@ -139,24 +134,6 @@ def attention(
         (..., L, Ev), zeros for a query without any key; and the sums of the rows of P, what was taken off
         the scores (or None), and the tiles of P (or none, where they would be too large).
     """
-    return forward(q, k, v, mask, causal, scale, kept, kept_scale, save, Weights)
-
-
-@in_float32
-@_set_up
-def forward(
-    q: Array,
-    k: Array,
-    v: Array,
-    mask: Array | None,
-    causal: bool,
-    scale: float,
-    kept: Array | None,
-    kept_scale: float,
-    save: bool,
-    weights_class: Any,
-) -> tuple[Any, ...]:
-    """Do what :func:`attention` does, with any kind of :class:`Weights`."""
     xp = xp_of(q)
     q, k, v, lead = with_equal_leads(q, k, v)
     L, S = q.shape[-2], k.shape[-2]
@@ -170,7 +147,7 @@ def forward(
     mask = aligned(mask, len(lead) + 2)
     tiles, divided = tiles_of(xp, L, S, causal, q.dtype), divides_weights(S, v)
     num_bytes = math.prod(lead) * sum((j - i) * c for i, j, c, _ in tiles) * q.itemsize
-    save = save and num_bytes <= weights_class.saved_bytes
+    save = save and num_bytes <= _SAVED_BYTES
     kept_scale = q.dtype.type(kept_scale)
     groups = groups_of(lead, tiles[-1], q.itemsize)
     shifts = xp.zeros((*lead, L, 1), q.dtype)
@@ -178,7 +155,7 @@ def forward(
     saved: list[Any] = [None] * (len(groups) * len(tiles))
 
     def work(part: slice) -> None:
-        weights = weights_class(q, S, scale)
+        weights = _Weights(q, S, scale)
         careful = False
 
         def attend(number: int) -> None:
@@ -192,7 +169,7 @@ def forward(
                     xp.matmul(p, weights.ones[:c], out=sums_t)
                     sums_t += sums_t == 0  # a query without any key
                 else:
-                    weights.forward(p, mask_t, triangle, sums_t, i)
+                    weights.forward(p, mask_t, triangle, sums_t)
                 if divided:
                     p *= 1 / sums_t
                 if save:
@@ -217,6 +194,8 @@ def forward(
     return out, (sums, shifts if shifted else None, *(saved if save else ()))
 
 
+@in_float32
+@_set_up
 def attention_backward(
     dout: Array,
     q: Array,
@@ -247,29 +226,6 @@ def attention_backward(
         kept_scale: as before.
         with_mask: whether the gradient of the mask is asked for.
     """
-    return backward(
-        dout, q, k, v, mask, out, saved, causal, scale, kept, kept_scale, with_mask, Weights
-    )  # fmt: skip
-
-
-@in_float32
-@_set_up
-def backward(
-    dout: Array,
-    q: Array,
-    k: Array,
-    v: Array,
-    mask: Array | None,
-    out: Array,
-    saved: tuple[Any, ...],
-    causal: bool,
-    scale: float,
-    kept: Array | None,
-    kept_scale: float,
-    with_mask: bool,
-    weights_class: Any,
-) -> tuple[Any, ...]:
-    """Do what :func:`attention_backward` does, with any kind of :class:`Weights`."""
     xp = xp_of(q)
     q, k, v, lead = with_equal_leads(q, k, v)
     L, S = q.shape[-2], k.shape[-2]
@@ -287,7 +243,7 @@ def backward(
     kept_scale = q.dtype.type(kept_scale)
 
     def work(part: slice) -> None:
-        weights = weights_class(q, S, scale)
+        weights = _Weights(q, S, scale)
         for number in range(part.start, part.stop):
             g = groups[number]
             q_g, k_g, v_g, dq_g = q[g], k[g], v[g], dq[g]
@@ -304,7 +260,7 @@ def backward(
                 else:
                     p, mask_t = xp.matmul(q_t, k_t.mT), part_of(mask, g, i, j, c)
                     if shifts is None:
-                        weights.forward(p, mask_t, triangle, None, i)
+                        weights.forward(p, mask_t, triangle, None)
                     else:
                         _shifted_weights(p, scale, mask_t, triangle, shifts[g][..., i:j, :])
                     if divided:
@@ -316,7 +272,7 @@ def backward(
                     dropped = p * kept_t
                     ds *= kept_t
                 dmask_t = None if dmask_aligned is None else part_of(dmask_aligned, g, i, j, c)
-                weights.backward(ds, p, dot[..., i:j, :], triangle, i, dmask_t)
+                weights.backward(ds, p, dot[..., i:j, :], dmask_t)
                 xp.matmul(ds, k_t, out=dq_g[..., i:j, :])
                 dv_t, dk_t = dv_g[..., :c, :], dk_g[..., :c, :]
                 if n == len(tiles) - 1:
