@@ -126,6 +126,18 @@ def recurrent(kind: str, width: int, batch: int, steps: int = 64, packed: bool =
     return make
 
 
+def linear_gelu(library: Any, x: Any, weight: Any, bias: Any) -> Any:
+    """Return GELU of a linear layer, in one operation where the library has one."""
+    F = library.nn.functional
+    return F.linear_gelu(x, weight, bias) if hasattr(F, "linear_gelu") else F.gelu(F.linear(x, weight, bias))
+
+
+def add_to(kernels: Any, total: np.ndarray, x: np.ndarray) -> np.ndarray:
+    result = total.copy()
+    kernels.add_to(result, x)
+    return result
+
+
 def on_arrays(ours: Callable[..., Any], theirs: Callable[..., Any], *draws: Draw) -> Callable[[Any], Passes]:
     """Return what makes the pass of a kernel that no gradient goes through, on arrays.
 
@@ -277,6 +289,12 @@ def cases() -> list[Case]:
     for rows, inputs, outputs in ((768, 128, 512), (4096, 384, 1536), (2048, 512, 10000)):
         draws = drawn(rows, inputs), drawn(outputs, inputs, seed=1), drawn(outputs, seed=2)
         table.append(Case("linear", f"({rows}, {inputs}) -> {outputs}", functional("linear", *draws)))
+    for rows, inputs, outputs in ((768, 128, 512), (4096, 384, 1536)):
+        draws = drawn(rows, inputs), drawn(outputs, inputs, seed=1), drawn(outputs, seed=2)
+        table.append(Case("linear_gelu", f"({rows}, {inputs}) -> {outputs}", operation(linear_gelu, *draws)))
+        x, y = drawn(rows, outputs), drawn(rows, outputs, seed=1)
+        table.append(Case("add", f"({rows}, {outputs})", operation(lambda library, x, y: x + y, x, y)))
+        table.append(Case("add_to", f"({rows}, {outputs})", on_arrays(add_to, lambda x, y: x.clone().add_(y), x, y)))
     for words, width, rows in ((65, 128, 768), (10000, 512, 2048), (30522, 384, 2048)):
         label, places = f"{rows} rows of ({words}, {width})", drawn_places(words, rows)
         table.append(Case("embedding", label, functional("embedding", places, drawn(words, width))))

@@ -60,7 +60,7 @@ def linear_gelu(
     if rows is None:
         return (gelu_tanh if tanh else gelu)(linear(x, weight, bias), with_slope)
     h = np.empty((len(rows), len(weight)), np.float32)
-    y = np.empty_like(h) if with_slope else h
+    y = np.empty_like(h)  # also where h is not kept: a loop from an array into itself gets no vector instructions
     (_forward_gelu_tanh if tanh else _forward_gelu)(rows, weight.T, _NO_BIAS if bias is None else bias, h, y)
     shape = (*x.shape[:-1], len(weight))
     return y.reshape(shape), h.reshape(shape) if with_slope else None

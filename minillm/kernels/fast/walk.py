@@ -34,8 +34,8 @@ def are_floats(*arrays: Array | None) -> bool:
 
 
 def walks(batch_sizes: tuple[int, ...], *arrays: Array | None) -> bool:
-    """Return whether a walk in machine code pays for such steps, and knows the dtypes."""
-    return len(batch_sizes) >= _LEAST_STEPS and are_floats(*arrays)
+    """Return whether a walk in machine code pays for such steps, has rows, and knows the dtypes."""
+    return len(batch_sizes) >= _LEAST_STEPS and batch_sizes[0] > 0 and are_floats(*arrays)
 
 
 @functools.lru_cache(maxsize=64)
