@@ -28,7 +28,7 @@ from benchmarks.memory import peak, reset_peak, resident
 from benchmarks.timing import in_turn, seconds_text, use_threads
 
 RUNS = 3  # of each size, for the memory
-PAUSE = 0.03
+PAUSE = 0.1
 FITTED = 3  # sizes that the exponent is fitted to
 
 Run = Callable[[], Any]

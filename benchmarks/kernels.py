@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks.timing import Times, in_turn, seconds_text, use_threads
 
 TURN = 0.02  # seconds that a turn takes at least
-PAUSE = 0.03
+PAUSE = 0.1
 
 
 def compare(case: Any, passes: dict[str, dict[str, Callable[[], list[Any]]]]) -> None:

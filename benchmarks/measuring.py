@@ -16,7 +16,7 @@ from benchmarks.timing import Times, in_turn, seconds_text
 from benchmarks.workload import BASE, Contestant, Workload, target_of
 
 FLOOR = "floor"
-PAUSE = 0.05  # seconds; OpenBLAS's threads spin for half of that
+PAUSE = 0.1  # seconds; OpenBLAS's threads spin for a third of that
 
 
 def contestants_of(workload: Workload, kernels: Sequence[str], compiled: bool = False) -> list[str]:
