@@ -1,11 +1,12 @@
-"""Where the time of a workload goes: products, kernels, the engine, modules, the optimizer.
+"""Where the time of a workload goes: products, each file of kernels, the engine, modules, the optimizer.
 
     python -m benchmarks profile [W1a W1b W2a W2b W3 W4 W5] [--kernels numba] [--threads 1] [--rounds 5]
 
 Python's profiler attributes the time of each run to the function that spent it; compiled loops count for the kernel
-that called them. The profiler itself lengthens short calls of Python, so shares of engine and modules are upper bounds.
-Beside each share stands its time over PyTorch's for the whole work, measured without the profiler: what would be left
-of the ratio if that part cost nothing.
+that called them, and so do the products inside them, which are nearly all that linear does. The profiler itself
+lengthens short calls of Python, so shares of engine and modules are upper bounds. Beside each share stands its time
+over PyTorch's for the whole work, measured without the profiler: the ratio would fall by so much if that part cost
+nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import argparse
 import cProfile
 import pstats
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
+from benchmarks.measuring import PAUSE
 from benchmarks.timing import in_turn, use_threads
 
 PRODUCTS = ("dot", "matmul", "vecdot")
@@ -31,12 +34,13 @@ def part_of(file: str, name: str) -> str:
 
     Example:
         >>> part_of("~", "<method 'dot' of 'numpy.ndarray' objects>"), part_of("/x/minillm/kernels/cpu/gelu.py", "gelu")
-        ('products', 'kernels')
+        ('products', 'gelu (kernels)')
     """
     if any(f"'{product}'" in name or name == f"<built-in method numpy.{product}>" for product in PRODUCTS):
         return "products"
     file = file.replace("\\", "/")
-    return next((part for folder, part in FOLDERS.items() if folder in file), "NumPy and Python")
+    part = next((part for folder, part in FOLDERS.items() if folder in file), "NumPy and Python")
+    return f"{Path(file).stem} (kernels)" if part == "kernels" else part
 
 
 def shares(run: Any, rounds: int) -> dict[str, float]:
@@ -86,13 +90,15 @@ def main(arguments: list[str] | None = None) -> None:
         times = in_turn(
             {who: c.run for who, c in contestants.items()},
             options.rounds,
+            warmup=1,
             prepare={who: c.prepare for who, c in contestants.items()},
+            pause=PAUSE,
         )
         ratio = times.ratio(name, "torch")
         print(f"\n{key}: {name}, {options.threads} thread(s), {ratio:.2f} of PyTorch's time")
         for part, share in shares(contestants[name].run, options.rounds).items():
             if share >= 0.005:
-                print(f"    {part:18} {share:6.1%} {share * ratio:6.2f}")
+                print(f"    {part:24} {share:6.1%} {share * ratio:6.2f}")
 
 
 if __name__ == "__main__":

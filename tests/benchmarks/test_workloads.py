@@ -132,6 +132,13 @@ def test_a_whole_run_in_processes_of_its_own(tmp_path):
     assert all(line.startswith("validation loss 2.") or line.startswith("validation loss 3.") for line in said.values())
 
 
+def test_whole_runs_that_end_apart_disagree():
+    workload = WholeRun()
+    workload.compare("minillm numpy", {BASE: 1.5, "minillm numpy": 1.55})
+    with pytest.raises(Disagreement, match=r"minillm numpy ends at a validation loss of 1\.6000, torch at 1\.5000"):
+        workload.compare("minillm numpy", {BASE: 1.5, "minillm numpy": 1.6})
+
+
 def test_a_whole_run_that_fails_says_why(tmp_path):
     workload = WholeRun(steps=1, text=str(tmp_path / "missing.txt"))
     with pytest.raises(RuntimeError, match=r"(?s)torch failed:.*missing\.txt"):
