@@ -31,10 +31,10 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from minillm.backend import get_num_threads
 from minillm.backend.threads import tell_number_of_threads
+from minillm.kernels.fast.outlined import call, int64, ranges_of, slices_of, typed_intrinsic
 
 __all__ = ["in_parts", "in_ranges", "number_of_parts"]
 
@@ -54,10 +54,6 @@ _words = np.zeros(_WORKERS + _STRIDE * _MOST_WORKERS + 8, np.int64)
 _address = _words.ctypes.data + -_words.ctypes.data % 64
 llvmlite.binding.add_symbol("minillm_pool", _address)
 
-_intrinsic: Any = intrinsic  # it takes the typing context away, which its own type does not tell
-_int64 = ir.IntType(64)
-_part_type = ir.FunctionType(ir.VoidType(), [_int64] * 4)  # of a context, a part, their number, and the items
-
 
 def _word(builder: Any, index: Any) -> Any:
     """Return the address of a word of the memory."""
@@ -65,11 +61,11 @@ def _word(builder: Any, index: Any) -> Any:
     if "minillm_pool" in module.globals:
         memory = module.globals["minillm_pool"]
     else:
-        memory = ir.GlobalVariable(module, ir.ArrayType(_int64, len(_words)), "minillm_pool")
-    return builder.gep(memory, [_int64(0), index])
+        memory = ir.GlobalVariable(module, ir.ArrayType(int64, len(_words)), "minillm_pool")
+    return builder.gep(memory, [int64(0), index])
 
 
-@_intrinsic
+@typed_intrinsic
 def _load(typing_context: Any, index: Any) -> Any:
     def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.load_atomic(_word(builder, arguments[0]), "seq_cst", 8)
@@ -77,7 +73,7 @@ def _load(typing_context: Any, index: Any) -> Any:
     return types.int64(types.int64), write
 
 
-@_intrinsic
+@typed_intrinsic
 def _store(typing_context: Any, index: Any, value: Any) -> Any:
     def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         builder.store_atomic(arguments[1], _word(builder, arguments[0]), "seq_cst", 8)
@@ -86,7 +82,7 @@ def _store(typing_context: Any, index: Any, value: Any) -> Any:
     return types.none(types.int64, types.int64), write
 
 
-@_intrinsic
+@typed_intrinsic
 def _exchange(typing_context: Any, index: Any, old: Any, new: Any) -> Any:
     """Write ``new`` where ``old`` is; return whether it was."""
 
@@ -98,15 +94,15 @@ def _exchange(typing_context: Any, index: Any, old: Any, new: Any) -> Any:
     return types.boolean(types.int64, types.int64, types.int64), write
 
 
-@_intrinsic
+@typed_intrinsic
 def _address_of(typing_context: Any, index: Any) -> Any:
     def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.ptrtoint(_word(builder, arguments[0]), _int64)
+        return builder.ptrtoint(_word(builder, arguments[0]), int64)
 
     return types.int64(types.int64), write
 
 
-@_intrinsic
+@typed_intrinsic
 def _pause(typing_context: Any) -> Any:
     """Tell the processor that this is a loop that waits, where it wants to know."""
 
@@ -117,101 +113,6 @@ def _pause(typing_context: Any) -> Any:
         return context.get_dummy_value()
 
     return types.none(), write
-
-
-@_intrinsic
-def _call(typing_context: Any, function: Any, context: Any, part: Any, parts: Any, count: Any) -> Any:
-    def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        function, *others = arguments
-        builder.call(builder.inttoptr(function, _part_type.as_pointer()), others)
-        return context.get_dummy_value()
-
-    return types.none(*[types.int64] * 5), write
-
-
-def _bound(builder: Any, count: Any, part: Any, parts: Any, aligned: bool) -> Any:
-    """Write count part / parts, rounded down; ``aligned``, to a multiple of 64 where it is not the end."""
-    bound = builder.sdiv(builder.mul(count, part), parts)
-    if not aligned:
-        return bound
-    last = builder.icmp_signed("==", part, parts)
-    return builder.select(last, count, builder.and_(bound, _int64(-64)))
-
-
-def _outlined(
-    typing_context: Any, loop: Any, heads: Any, arguments: Any, arguments_of: Any, aligned: bool
-) -> Any:
-    """Return the type and the writer of an intrinsic that makes a call of ``loop`` into something to announce.
-
-    The writer puts the arguments on the stack, and returns their address and that of a function that reads them
-    there and calls ``loop`` for one part. ``heads`` are types that come first in the call; ``arguments_of`` writes
-    the values of all, from the part, the bounds of its items, and the arguments. ``aligned`` parts begin where vectors
-    do, so that a number is computed by the same instructions, and to the same bits, whatever the number of parts.
-    """
-    signature = typing_context.resolve_function_type(loop, [*heads, *arguments], {})
-
-    def write(context: Any, builder: Any, _: Any, values: Any) -> Any:
-        packed = values[-1]
-        slot = cgutils.alloca_once_value(builder, packed)
-        name = f"minillm_part_of_{loop.dispatcher.py_func.__name__}"
-        function = ir.Function(builder.module, _part_type, builder.module.get_unique_name(name))
-        function.linkage = "internal"
-        inner = ir.IRBuilder(function.append_basic_block("entry"))
-        address, part, parts, count = function.args
-        begin = _bound(inner, count, part, parts, aligned)
-        end = _bound(inner, count, inner.add(part, _int64(1)), parts, aligned)
-        unpacked = inner.load(inner.inttoptr(address, packed.type.as_pointer()))
-        called_with = arguments_of(context, inner, unpacked, part, begin, end)
-        compiled = loop.dispatcher.overloads[signature.args]
-        context.call_internal_no_propagate(inner, compiled.fndesc, signature, called_with)
-        inner.ret_void()
-        context.active_code_library.add_linking_library(compiled.library)
-        pair = [builder.ptrtoint(function, _int64), builder.ptrtoint(slot, _int64)]
-        return context.make_tuple(builder, types.UniTuple(types.int64, 2), pair)
-
-    return write
-
-
-@_intrinsic
-def _ranges_of(typing_context: Any, loop: Any, arguments: Any) -> Any:
-    def called_with(context: Any, builder: Any, packed: Any, part: Any, begin: Any, end: Any) -> Any:
-        return [part, begin, end, *cgutils.unpack_tuple(builder, packed, len(arguments))]
-
-    heads = [types.int64] * 3
-    write = _outlined(typing_context, loop, heads, arguments.types, called_with, False)
-    return types.UniTuple(types.int64, 2)(loop, arguments), write
-
-
-@_intrinsic
-def _slices_of(typing_context: Any, loop: Any, arguments: Any) -> Any:
-    cut, whole = arguments.types
-    for array in cut:
-        if not isinstance(array, types.Array) or (array.ndim > 1 and array.layout == "F"):
-            return None
-
-    def called_with(context: Any, builder: Any, packed: Any, part: Any, begin: Any, end: Any) -> Any:
-        arrays, others = (builder.extract_value(packed, i) for i in range(2))
-        slices = [
-            _slice(context, builder, kind, builder.extract_value(arrays, i), begin, end)
-            for i, kind in enumerate(cut)
-        ]
-        return [*slices, *(builder.extract_value(others, i) for i in range(len(whole)))]
-
-    write = _outlined(typing_context, loop, [], [*cut, *whole], called_with, cut[0].ndim == 1)
-    return types.UniTuple(types.int64, 2)(loop, arguments), write
-
-
-def _slice(context: Any, builder: Any, kind: Any, value: Any, begin: Any, end: Any) -> Any:
-    """Write array[begin:end], in the layout that the array has: what lies in order goes on to."""
-    array = context.make_array(kind)(context, builder, value)
-    shape, strides = (cgutils.unpack_tuple(builder, t, kind.ndim) for t in (array.shape, array.strides))
-    array.data = cgutils.pointer_add(builder, array.data, builder.mul(begin, strides[0]), array.data.type)
-    shape[0] = builder.sub(end, begin)
-    items = shape[0]
-    for n in shape[1:]:
-        items = builder.mul(items, n)
-    array.shape, array.nitems = cgutils.pack_array(builder, shape), items
-    return array._getvalue()
 
 
 _sched_yield: Any = types.ExternalFunction("sched_yield", types.int32())
@@ -244,7 +145,7 @@ def _fork(outlined: Any, count: int, parts: int) -> None:
     function, context = outlined
     if parts <= 1 or not _exchange(_TAKEN, 0, 1):
         for part in range(parts):
-            _call(function, context, part, parts, count)
+            call(function, context, part, parts, count)
         return
     _store(_FUNCTION, function)
     _store(_CONTEXT, context)
@@ -257,11 +158,11 @@ def _fork(outlined: Any, count: int, parts: int) -> None:
         asleep |= _load(worker + _ASLEEP) != 0
     if asleep:
         _wake_all(parts - 1)
-    _call(function, context, 0, parts, count)
+    call(function, context, 0, parts, count)
     for i in range(parts - 1):
         state = _WORKERS + _STRIDE * i + _STATE
         if _exchange(state, _ASKED, _IDLE):
-            _call(function, context, i + 1, parts, count)
+            call(function, context, i + 1, parts, count)
         looks = 0
         while _load(state) != _IDLE:
             looks += 1
@@ -284,7 +185,7 @@ def in_ranges(loop: Any, arguments: Any, count: int, least: int) -> None:
         least: the fewest items that are worth a thread.
     """
     if count:
-        _fork(_ranges_of(loop, arguments), count, number_of_parts(count, least))
+        _fork(ranges_of(loop, arguments), count, number_of_parts(count, least))
 
 
 @njit(inline="always")
@@ -301,7 +202,7 @@ def in_parts(loop: Any, arrays: Any, others: Any, least: int) -> None:
     """
     count = arrays[0].shape[0]
     if count:
-        _fork(_slices_of(loop, (arrays, others)), count, number_of_parts(count, least))
+        _fork(slices_of(loop, (arrays, others)), count, number_of_parts(count, least))
 
 
 @njit(cache=True, nogil=True)
@@ -329,7 +230,7 @@ def _serve(me: int) -> None:
             if function == 0:
                 _store(state, _IDLE)
                 return
-            _call(function, _load(_CONTEXT), me + 1, _load(_PARTS), _load(_COUNT))
+            call(function, _load(_CONTEXT), me + 1, _load(_PARTS), _load(_COUNT))
             _store(state, _IDLE)
             looks = 0
         looks += 1

@@ -1,0 +1,121 @@
+"""Calls of compiled loops as something that another thread can make: a function and the place of its arguments.
+
+A loop and its arguments become a function of four numbers, (where the arguments are, part, number of parts, number of
+items), which takes the arguments from there, finds the bounds of its part and calls the loop. Its address fits a word
+of memory, whatever the loop and the types of its arguments.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+__all__ = ["call", "int64", "ranges_of", "slices_of", "typed_intrinsic"]
+
+typed_intrinsic: Any = intrinsic  # it takes the typing context away, which its own type does not tell
+int64 = ir.IntType(64)
+_part_type = ir.FunctionType(ir.VoidType(), [int64] * 4)
+
+
+@typed_intrinsic
+def call(typing_context: Any, function: Any, context: Any, part: Any, parts: Any, count: Any) -> Any:
+    """Call a function that :func:`ranges_of` or :func:`slices_of` made."""
+
+    def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        function, *others = arguments
+        builder.call(builder.inttoptr(function, _part_type.as_pointer()), others)
+        return context.get_dummy_value()
+
+    return types.none(*[types.int64] * 5), write
+
+
+def _bound(builder: Any, count: Any, part: Any, parts: Any, aligned: bool) -> Any:
+    """Write count part / parts, rounded down; ``aligned``, to a multiple of 64 where it is not the end."""
+    bound = builder.sdiv(builder.mul(count, part), parts)
+    if not aligned:
+        return bound
+    last = builder.icmp_signed("==", part, parts)
+    return builder.select(last, count, builder.and_(bound, int64(-64)))
+
+
+def _outlined(
+    typing_context: Any, loop: Any, heads: Any, arguments: Any, arguments_of: Any, aligned: bool
+) -> Any:
+    """Return the type and the writer of an intrinsic that makes a call of ``loop`` into something to announce.
+
+    The writer puts the arguments on the stack, and returns their address and that of a function that reads them
+    there and calls ``loop`` for one part. ``heads`` are types that come first in the call; ``arguments_of`` writes
+    the values of all, from the part, the bounds of its items, and the arguments. ``aligned`` parts begin where vectors
+    do, so that a number is computed by the same instructions, and to the same bits, whatever the number of parts.
+    """
+    signature = typing_context.resolve_function_type(loop, [*heads, *arguments], {})
+
+    def write(context: Any, builder: Any, _: Any, values: Any) -> Any:
+        packed = values[-1]
+        slot = cgutils.alloca_once_value(builder, packed)
+        name = f"minillm_part_of_{loop.dispatcher.py_func.__name__}"
+        function = ir.Function(builder.module, _part_type, builder.module.get_unique_name(name))
+        function.linkage = "internal"
+        inner = ir.IRBuilder(function.append_basic_block("entry"))
+        address, part, parts, count = function.args
+        begin = _bound(inner, count, part, parts, aligned)
+        end = _bound(inner, count, inner.add(part, int64(1)), parts, aligned)
+        unpacked = inner.load(inner.inttoptr(address, packed.type.as_pointer()))
+        called_with = arguments_of(context, inner, unpacked, part, begin, end)
+        compiled = loop.dispatcher.overloads[signature.args]
+        context.call_internal_no_propagate(inner, compiled.fndesc, signature, called_with)
+        inner.ret_void()
+        context.active_code_library.add_linking_library(compiled.library)
+        pair = [builder.ptrtoint(function, int64), builder.ptrtoint(slot, int64)]
+        return context.make_tuple(builder, types.UniTuple(types.int64, 2), pair)
+
+    return write
+
+
+@typed_intrinsic
+def ranges_of(typing_context: Any, loop: Any, arguments: Any) -> Any:
+    """Return the addresses of a function that calls loop(part, begin, end, *arguments), and of the arguments."""
+
+    def called_with(context: Any, builder: Any, packed: Any, part: Any, begin: Any, end: Any) -> Any:
+        return [part, begin, end, *cgutils.unpack_tuple(builder, packed, len(arguments))]
+
+    heads = [types.int64] * 3
+    write = _outlined(typing_context, loop, heads, arguments.types, called_with, False)
+    return types.UniTuple(types.int64, 2)(loop, arguments), write
+
+
+@typed_intrinsic
+def slices_of(typing_context: Any, loop: Any, arguments: Any) -> Any:
+    """Return those of one that calls loop(*slices, *others), with arguments = (arrays, others)."""
+    cut, whole = arguments.types
+    for array in cut:
+        if not isinstance(array, types.Array) or (array.ndim > 1 and array.layout == "F"):
+            return None
+
+    def called_with(context: Any, builder: Any, packed: Any, part: Any, begin: Any, end: Any) -> Any:
+        arrays, others = (builder.extract_value(packed, i) for i in range(2))
+        slices = [
+            _slice(context, builder, kind, builder.extract_value(arrays, i), begin, end)
+            for i, kind in enumerate(cut)
+        ]
+        return [*slices, *(builder.extract_value(others, i) for i in range(len(whole)))]
+
+    write = _outlined(typing_context, loop, [], [*cut, *whole], called_with, cut[0].ndim == 1)
+    return types.UniTuple(types.int64, 2)(loop, arguments), write
+
+
+def _slice(context: Any, builder: Any, kind: Any, value: Any, begin: Any, end: Any) -> Any:
+    """Write array[begin:end], in the layout that the array has: what lies in order goes on to."""
+    array = context.make_array(kind)(context, builder, value)
+    shape, strides = (cgutils.unpack_tuple(builder, t, kind.ndim) for t in (array.shape, array.strides))
+    array.data = cgutils.pointer_add(builder, array.data, builder.mul(begin, strides[0]), array.data.type)
+    shape[0] = builder.sub(end, begin)
+    items = shape[0]
+    for n in shape[1:]:
+        items = builder.mul(items, n)
+    array.shape, array.nitems = cgutils.pack_array(builder, shape), items
+    return array._getvalue()
