@@ -33,7 +33,7 @@ tutorial-tests: $(VENV)/.installed-test ## test that every tutorial runs whole, 
 	$(PY) -m pytest tests/test_tutorials.py $(ARGS)
 
 # What the package itself is made of is no benchmark of its own.
-SCRIPTS := activation_checkpointing chain freed_memory import_time scatter_add shakespeare_char tokenizer_speed
+SCRIPTS := activation_checkpointing chain freed_memory import_time scatter_add shakespeare_char threads tokenizer_speed
 
 benchmarks: $(VENV)/.installed-test ## run every benchmark (long)
 	$(PY) -m benchmarks --json benchmarks/results/workloads.json --png benchmarks/results/workloads.png

@@ -58,7 +58,7 @@ def cross_entropy(
     smooth = np.float32(label_smoothing / num_classes)
     total_weight = np.float32(num_classes if weight is None else weight.sum())
     numbers = ignore_index, np.float32(1 - label_smoothing), smooth, total_weight, scale
-    _rows_in_parts(x, target, shares, losses, gradient, weights, *numbers)
+    _rows_in_parts((x, target, shares, losses, gradient), (weights, *numbers))
     return losses, shares, gradient if with_gradient else None
 
 
@@ -161,18 +161,5 @@ def _rows(
 
 
 @njit(cache=True, nogil=True)
-def _rows_in_parts(
-    x: Any,
-    target: Any,
-    shares: Any,
-    losses: Any,
-    gradient: Any,
-    weights: Any,
-    ignore_index: Any,
-    sure: Any,
-    smooth: Any,
-    total_weight: Any,
-    scale: Any,
-) -> None:
-    numbers = weights, ignore_index, sure, smooth, total_weight, scale
-    in_parts(_rows, (x, target, shares, losses, gradient), numbers, LEAST // x.shape[1])
+def _rows_in_parts(arrays: Any, others: Any) -> None:
+    in_parts(_rows, arrays, others, LEAST // arrays[0].shape[1])

@@ -57,11 +57,11 @@ def linear_gelu(
     The bias is added and GELU applied in one pass over the part of the product that a thread has just computed.
     """
     rows = _rows(x, weight, bias)
-    if rows is None:
+    if rows is None or _reads_the_weight_once(rows, weight):
         return (gelu_tanh if tanh else gelu)(linear(x, weight, bias), with_slope)
     h = np.empty((len(rows), len(weight)), np.float32)
     y = np.empty_like(h)  # also where h is not kept: a loop from an array into itself gets no vector instructions
-    (_forward_gelu_tanh if tanh else _forward_gelu)(rows, weight.T, _NO_BIAS if bias is None else bias, h, y)
+    _forward_gelu(rows, weight.T, _NO_BIAS if bias is None else bias, tanh, h, y)
     shape = (*x.shape[:-1], len(weight))
     return y.reshape(shape), h.reshape(shape) if with_slope else None
 
@@ -154,35 +154,21 @@ def _add_to_rows(x: Any, addend: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _forward_gelu(x: Any, turned: Any, bias: Any, h: Any, y: Any) -> None:
-    least = LEAST_PRODUCT // (x.shape[1] * turned.shape[1]) + 1
+def _forward_gelu(x: Any, turned: Any, bias: Any, tanh: bool, h: Any, y: Any) -> None:
     one_thread_each()
-    in_ranges(_some_gelu, (x, turned, bias, h, y), len(x), least)
+    in_ranges(_some_gelu, (x, turned, bias, tanh, h, y), len(x), LEAST_PRODUCT // (x.shape[1] * turned.shape[1]) + 1)
     threads_again()
 
 
 @njit(cache=True, nogil=True)
-def _some_gelu(part: int, begin: int, end: int, x: Any, turned: Any, bias: Any, h: Any, y: Any) -> None:
+def _some_gelu(part: int, begin: int, end: int, x: Any, turned: Any, bias: Any, tanh: bool, h: Any, y: Any) -> None:
     multiply_here(x[begin:end], turned, h[begin:end], 0)
     for i in range(begin, end):
         _add_to_rows(h[i : i + 1], bias)
-        gelu_of_vector(h[i], y[i])
-
-
-@njit(cache=True, nogil=True)
-def _forward_gelu_tanh(x: Any, turned: Any, bias: Any, h: Any, y: Any) -> None:
-    least = LEAST_PRODUCT // (x.shape[1] * turned.shape[1]) + 1
-    one_thread_each()
-    in_ranges(_some_gelu_tanh, (x, turned, bias, h, y), len(x), least)
-    threads_again()
-
-
-@njit(cache=True, nogil=True)
-def _some_gelu_tanh(part: int, begin: int, end: int, x: Any, turned: Any, bias: Any, h: Any, y: Any) -> None:
-    multiply_here(x[begin:end], turned, h[begin:end], 0)
-    for i in range(begin, end):
-        _add_to_rows(h[i : i + 1], bias)
-        gelu_tanh_of_vector(h[i], y[i])
+        if tanh:
+            gelu_tanh_of_vector(h[i], y[i])
+        else:
+            gelu_of_vector(h[i], y[i])
 
 
 @njit(cache=True, nogil=True)

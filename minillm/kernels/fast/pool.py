@@ -2,7 +2,7 @@
 
 To hand a part of a loop to a thread of Python takes 30 to 130 microseconds: both threads need Python's lock, and one
 that sleeps has to be woken. The threads here never need the lock. Each looks at a word of its own, in memory that
-all share, until it is asked, so that a loop begins and ends within a microsecond, and work of ten microseconds is
+all share, until it is asked, so that its part begins and ends within some two microseconds, and work of ten is
 worth a second thread. A thread that has found nothing for about a millisecond goes to sleep.
 
     who asks:   writes the function and its arguments;  state[i] = ASKED;  does part 0;

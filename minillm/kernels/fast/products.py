@@ -16,9 +16,9 @@ from numba.extending import intrinsic
 
 from minillm.backend import Array
 from minillm.backend.threads import openblas
-from minillm.kernels.fast.pool import in_ranges, number_of_parts
+from minillm.kernels.fast.pool import number_of_parts
 
-__all__ = ["LEAST_PRODUCT", "fits", "has_products", "multiply", "multiply_here", "one_thread_each", "threads_again"]
+__all__ = ["LEAST_PRODUCT", "fits", "has_products", "multiply_here", "one_thread_each", "threads_again"]
 
 LEAST_PRODUCT = 1 << 18  # multiplications that are worth a thread: two to three microseconds
 
@@ -129,25 +129,3 @@ def multiply_here(a: Any, b: Any, c: Any, kept: float) -> None:
             _address_of(a), a.strides[0], a.strides[1], _address_of(b), b.strides[0], b.strides[1],
             _address_of(c), c.strides[0], a.shape[0], b.shape[1], a.shape[1], c.strides[1], np.float32(kept),
         )  # fmt: skip
-
-
-@njit(cache=True, nogil=True)
-def multiply(a: Any, b: Any, c: Any, kept: float) -> None:
-    """Make c into a b + kept c, on as many threads as that is worth; see :func:`multiply_here`."""
-    (M, K), N = a.shape, b.shape[1]
-    one_thread_each()
-    if min(N, 256) <= M:
-        in_ranges(_rows, (a, b, c, kept), M, LEAST_PRODUCT // (K * N) + 1)
-    else:
-        in_ranges(_columns, (a, b, c, kept), N, LEAST_PRODUCT // (K * M) + 1)
-    threads_again()
-
-
-@njit(cache=True, nogil=True)
-def _rows(part: int, begin: int, end: int, a: Any, b: Any, c: Any, kept: float) -> None:
-    multiply_here(a[begin:end], b, c[begin:end], kept)
-
-
-@njit(cache=True, nogil=True)
-def _columns(part: int, begin: int, end: int, a: Any, b: Any, c: Any, kept: float) -> None:
-    multiply_here(a, b[:, begin:end], c[:, begin:end], kept)

@@ -1,0 +1,114 @@
+"""What the threads of compiled loops cost, what the libraries' products take, and how long kernels compile.
+
+    python -m benchmarks.threads
+
+Handing half of a loop to another thread: in machine code, and in Python. Products of the workloads' shapes on
+one thread, NumPy's time over PyTorch's. A training step of a small GPT in a process that keeps no machine code yet,
+and in one that finds it.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import minillm
+from benchmarks.timing import in_turn, use_threads
+
+SHAPES = ((768, 128, 512), (4096, 384, 1536), (2048, 512, 10000), (2048, 384, 1536))
+STEP = """
+start = time.process_time()
+import minillm
+from minillm.models import GPT2Config, GPT2LMHeadModel
+minillm.set_kernels("numba")
+model = GPT2LMHeadModel(GPT2Config(vocab_size=65, n_positions=64, n_embd=128, n_layer=4, n_head=4))
+optimizer = minillm.optim.AdamW(model.parameters())
+ids = minillm.randint(0, 65, (12, 64))
+model(ids, labels=ids).loss.backward()
+optimizer.step()
+print(time.process_time() - start)
+"""
+
+
+def handing_over() -> tuple[float, float]:
+    """Return the microseconds that two threads take beyond the half of a loop: in machine code, and in Python.
+
+    A half takes some 20 microseconds in machine code and a millisecond in Python, where a thread has to be woken.
+    """
+    from numba import njit
+
+    from minillm.backend import in_parts
+    from minillm.kernels.fast.pool import in_ranges
+
+    @njit(nogil=True)
+    def roots(part: int, begin: int, end: int, x: Any, y: Any) -> None:
+        for i in range(begin, end):
+            y[i] = np.sqrt(x[i])
+
+    @njit(nogil=True)
+    def loop(x: Any, y: Any, count: int, least: int) -> None:
+        in_ranges(roots, (x, y), count, least)
+
+    x, y = np.ones(1 << 20), np.ones(1 << 20)
+    size = 1 << 14
+
+    def beyond_half(whole: Callable[[], Any], half: Callable[[], Any]) -> float:
+        times = in_turn({"whole": whole, "half": half}, 300)
+        return (statistics.median(times.seconds["whole"]) - statistics.median(times.seconds["half"])) * 1e6
+
+    def work(part: slice) -> None:
+        np.sqrt(x[part], out=y[part])
+
+    return (
+        beyond_half(lambda: loop(x, y, 2 * size, size), lambda: loop(x, y, size, size)),
+        beyond_half(lambda: in_parts(work, len(x), 2), lambda: work(slice(0, len(x) // 2))),
+    )
+
+
+def products() -> dict[tuple[int, int, int], float]:
+    """Return NumPy's time over PyTorch's for products x W^T on one thread."""
+    import torch
+
+    minillm.set_num_threads(1)
+    torch.set_num_threads(1)
+    ratios = {}
+    for rows, size, width in SHAPES:
+        x, w = np.ones((rows, size), np.float32), np.ones((width, size), np.float32)
+        tx, tw = torch.from_numpy(x), torch.from_numpy(w)
+        times = in_turn({"numpy": lambda x=x, w=w: x @ w.T, "torch": lambda x=tx, w=tw: x @ w.T}, 15)
+        ratios[rows, size, width] = times.ratio("numpy", "torch")
+    return ratios
+
+
+def first_steps() -> tuple[float, float]:
+    """Return the seconds of CPU until the first step is done: with nothing compiled, and with all kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
+        run = [sys.executable, "-c", STEP]
+        first, second = (
+            float(subprocess.run(run, env=environment, check=True, capture_output=True, text=True).stdout)
+            for _ in range(2)
+        )
+    return first, second
+
+
+def main() -> None:
+    use_threads(2)
+    minillm.set_num_threads(2)
+    compiled, python = handing_over()
+    print(f"handing a part to another thread: {compiled:.2f} us in machine code, {python:.0f} us in Python")
+    for shape, ratio in products().items():
+        print(f"x W^T {shape}: NumPy takes {ratio:.2f} of PyTorch's time on one thread")
+    first, second = first_steps()
+    print(f"the first step of a GPT: {first:.1f} s of CPU with the kernels to compile, {second:.1f} s with them kept")
+
+
+if __name__ == "__main__":
+    main()
