@@ -21,6 +21,8 @@ def test_what_is_not_thirds_in_this_order():
     for three in ((k, q, v), (q, k, k), (q.copy(), k, v), (q, k, v.copy()), (q[:1], k[:1], v[:1])):
         assert thirds_of_one(*three) is None
         assert [a.shape for a in empty_thirds(*three)] == [a.shape for a in three]
+    square = np.zeros((2, 6, 3, 4, 6), "float32").transpose(2, 0, 3, 1, 4)
+    assert thirds_of_one(*(third.swapaxes(-1, -2) for third in square)) is None  # the same places, turned
     heads = np.zeros((3, 2, 4, 5, 6), "float32")  # one array, in another order
     assert thirds_of_one(*heads) is None
     assert thirds_of_one(None, None, None) is None

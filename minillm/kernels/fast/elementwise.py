@@ -10,7 +10,7 @@ from minillm.backend import Array
 
 __all__ = ["BLOCKS", "LEAST", "fit_rows", "gradient_of_each", "has_loops", "of_each"]
 
-# Elements that are worth a thread: they take 2 to 10 microseconds, and to hand them over takes less than one.
+# Elements that are worth a thread: they take 2 to 10 microseconds, and to hand over half of them takes about two.
 LEAST = 1 << 13
 # Blocks of rows whose sums are added up in order, whatever the number of threads: so are the bits.
 BLOCKS = 16
