@@ -34,7 +34,7 @@ def aligned_empty(xp: Any, shape: tuple[int, ...], dtype: Any) -> Array:
     in place four fifths, for wide vectors never reach over two lines.
     """
     size = math.prod(shape)
-    if xp is not np or size < 4096:  # to ask for the address takes a microsecond
+    if xp is not np or size < 16384:  # to ask for the address takes a microsecond; in generation, ten
         return xp.empty(shape, dtype)
     dtype = np.dtype(dtype)
     spare = _LINE // dtype.itemsize
