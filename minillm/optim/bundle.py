@@ -13,14 +13,12 @@ average was exchanged since, the bundle is not current any more; it is dissolved
 from __future__ import annotations
 
 import sys
-from operator import attrgetter, is_
+from operator import is_
 from typing import Any
 
 from minillm.autograd.versions import mark_written
 from minillm.backend import Array, xp_of
 from minillm.backend.references import ONE_REFERENCE
-
-_array_of = attrgetter("array")
 
 
 def is_unshared(tensor: Any) -> bool:
@@ -46,6 +44,8 @@ class Bundle:
         flat: the memory of the parameters, an array with one dimension.
         flat_states: the memory of the arrays in their states, one for each name.
         flat_grad: where their gradients are gathered.
+        numbers: those of the state, in the dict of the first parameter; those of the others follow it.
+        complete: whether all parameters had a gradient when the gradients were gathered.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Bundle:
     ) -> None:
         self.params, self.states = params, states
         self.names, self.number_names = names, numbers
+        self.numbers = states[0] if states else {}
         self.first = first
         self.apart = False  # steps were made one by one: numbers may differ
         self.flat, self.views = _move_together(params)
@@ -67,26 +68,22 @@ class Bundle:
         self.all_state_views = [view for views in self.state_views for view in views]
         self.flat_grad = xp_of(self.flat).empty_like(self.flat)
         self.grad_views = _views_on(self.flat_grad, self.views)
-
-    @property
-    def numbers(self) -> dict[str, Any]:
-        """The numbers of the state, in the dict of the first parameter; those of the others follow it."""
-        return self.states[0] if self.states else {}
+        self.gather()
 
     def is_current(self, names: tuple[str, ...], state: dict[Any, Any], state_is_out: bool) -> bool:
-        """Return whether the parameters and their states still lie here and have made the same steps.
+        """Return whether the states still lie here and have made the same steps; of the parameters see ``gather``.
 
         Args:
             names: of the arrays in each state that the optimizer needs.
             state: that of all parameters.
             state_is_out: whether someone else may have changed it.
         """
-        params, states = self.params, self.states
-        if names != self.names or not all(map(is_, map(_array_of, params), self.views)):
+        states = self.states
+        if names != self.names:
             return False
         if not states or not (state_is_out or self.apart):
             return True
-        if not all(map(is_, map(state.get, params), states)):
+        if not all(map(is_, map(state.get, self.params), states)):
             return False
         try:
             here = all(map(is_, [s[name].array for name in names for s in states], self.all_state_views))
@@ -97,16 +94,22 @@ class Bundle:
         except (KeyError, AttributeError):  # the user took something out of a state
             return False
 
-    def gather_gradients(self) -> bool:
-        """Copy the gradients together; where a parameter has none return False: steps are made one by one then."""
-        try:
-            gradients = [p._grad.array for p in self.params]
-        except AttributeError:
+    def gather(self) -> bool:
+        """Copy the gradients together; return False where a parameter has other memory now.
+
+        Where one has no gradient ``complete`` is False, too: steps are made one by one then.
+        """
+        self.complete = True
+        for p, view, grad_view in zip(self.params, self.views, self.grad_views):  # noqa: B905  (strict takes longer)
+            if p.array is not view:
+                return False
+            if p._grad is None:
+                self.complete = False
+            else:
+                grad_view[...] = p._grad.array  # one by one: half the time of concatenate
+        if not self.complete:
             self.write_numbers()
             self.apart = True
-            return False
-        for view, gradient in zip(self.grad_views, gradients, strict=True):  # half the time of concatenate
-            view[...] = gradient
         return True
 
     def after_step(self, state_is_out: bool) -> None:

@@ -151,14 +151,14 @@ class ElementwiseOptimizer(Optimizer):
         names = self._array_names(group)
         plan.renew(group["params"])
         state, out = self._state, self._state_is_out
-        stale = [bundle for bundle in plan.bundles if not bundle.is_current(names, state, out)]
+        stale = [bundle for bundle in plan.bundles if not (bundle.is_current(names, state, out) and bundle.gather())]
         for bundle in stale:
             bundle.dissolve()
             plan.bundles.remove(bundle)
             plan.waiting += bundle.params
         fresh = self._place(group, plan, names) if plan.waiting else ()
         for bundle in plan.bundles:
-            if bundle.gather_gradients():
+            if bundle.complete:
                 self._update(group, bundle.numbers, bundle.first, bundle.flat, bundle.flat_grad, *bundle.flat_states)
                 bundle.after_step(out)
             else:

@@ -62,7 +62,7 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
         if self._step_pre_hooks:
             args, kwargs = self._before_step(args, kwargs)
-        result = step(self, *args, **kwargs)
+        result = step(self, *args, **kwargs) if args or kwargs else step(self)  # half the time
         self._opt_called = True  # schedules ask for it
         if self._step_post_hooks:
             for hook in tuple(self._step_post_hooks.values()):

@@ -222,7 +222,7 @@ def _compiled_at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the loops run on small arrays, too, which go to NumPy otherwise."""
     for file, name in (
         ("linear", "_SMALL"), ("sums", "_SMALL"), ("dropout", "_SMALL"), ("optimizers", "_SMALL_FOR_SGD"),
-        ("optimizers", "_SMALL_FOR_ADAM"), ("more_optimizers", "_SMALL"),
+        ("more_optimizers", "_SMALL"),
     ):  # fmt: skip
         monkeypatch.setattr(importlib.import_module(f"minillm.kernels.fast.{file}"), name, 0)
 

@@ -103,11 +103,19 @@ def adam(
     m / (sqrt(v) / r + eps) = r m / (sqrt(v) + r eps).
     """
     root = math.sqrt(1 - beta2**step)
-    size, eps = lr / (1 - beta1**step) * root, eps * root
+    size: Any = lr / (1 - beta1**step) * root
+    least: Any = eps * root
     decay = 1 - lr * weight_decay if decoupled else 1.0
     xp = xp_of(param)
     subtract, multiply = xp.subtract, xp.multiply
-    new1, old2, new2 = _constant(1 - beta1, param), _constant(beta2, param), _constant(1 - beta2, param)
+    new1: Any = 1 - beta1
+    old2: Any = beta2
+    new2: Any = 1 - beta2
+    if type(param) is np.ndarray:
+        # Arrays without dimensions take half the time of Python numbers, which NumPy turns into one each time.
+        dtype = param.dtype
+        new1, old2, new2 = _on_host(new1, old2, new2, dtype)
+        size, least = np.array(size, dtype), np.array(least, dtype)
     scratch = None
     for p, g, m, v, top in tiles(param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq):
         if maximize or (weight_decay and not decoupled):
@@ -125,7 +133,7 @@ def adam(
             xp.maximum(top, v, out=top)
             v = top
         xp.sqrt(v, a)
-        a += eps
+        a += least
         xp.divide(m, a, a)
         a *= size
         if decay != 1.0:
@@ -133,15 +141,10 @@ def adam(
         p -= a
 
 
-def _constant(value: float, like: Array) -> Any:
-    """Return a number in the form that combines with an array fastest."""
-    return _on_host(value, like.dtype) if type(like) is np.ndarray else value
-
-
 @functools.lru_cache(maxsize=64)
-def _on_host(value: float, dtype: Any) -> Array:
-    # An array without dimensions takes half the time of a Python number, which NumPy turns into one each time.
-    return np.array(value, dtype)
+def _on_host(*values: Any) -> list[Any]:
+    """Return numbers in the dtype that is the last argument, as arrays without dimensions."""
+    return [np.array(value, values[-1]) for value in values[:-1]]
 
 
 def nadam(

@@ -14,21 +14,30 @@ from numba import njit
 
 from minillm.backend import Array
 from minillm.kernels import cpu
-from minillm.kernels.fast.elementwise import LEAST, has_loops
+from minillm.kernels.fast.elementwise import LEAST
 from minillm.kernels.fast.pool import in_parts
 from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["adam", "as_vectors", "sgd"]
 
-# Numbers up to which NumPy's passes are as fast as a call of the loop: two passes of SGD, a dozen of Adam.
-_SMALL_FOR_SGD, _SMALL_FOR_ADAM = 1 << 15, 1 << 10
+# Numbers up to which two passes of NumPy's are as fast as a call of the loop; a dozen of Adam's never are.
+_SMALL_FOR_SGD = 1 << 15
 
 
 def as_vectors(param: Array, *others: Array | None) -> list[Array] | None:
     """Return views with one dimension on arrays of one dtype, shape and order; None where there are none."""
-    arrays = [param, *(a for a in others if a is not None)]
-    if not has_loops(*arrays) or any(a.shape != param.shape for a in others if a is not None):
+    arrays, dtype, shape, strides = [param], param.dtype, param.shape, param.strides
+    if dtype.char not in "fd":
         return None
+    are_vectors = strides == (dtype.itemsize,)
+    for a in others:
+        if a is not None:
+            if (a.dtype is not dtype and a.dtype != dtype) or a.shape != shape:
+                return None
+            are_vectors = are_vectors and a.strides == strides
+            arrays.append(a)
+    if are_vectors:  # as small parameters are that lie together
+        return arrays
     if all(a.flags.c_contiguous for a in arrays) or all(a.flags.f_contiguous for a in arrays):
         return [a.reshape(-1, order="A") for a in arrays]
     return None
@@ -86,8 +95,8 @@ def adam(
     maximize: bool,
 ) -> None:
     """Take a step of Adam, or of AdamW where the weight decay is ``decoupled``; see the plain form."""
-    arrays = as_vectors(param, grad, exp_avg, exp_avg_sq) if param.size > _SMALL_FOR_ADAM else None
-    if arrays is None or max_exp_avg_sq is not None:
+    arrays = as_vectors(param, grad, exp_avg, exp_avg_sq) if max_exp_avg_sq is None else None
+    if arrays is None:
         cpu.adam(
             param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq, step=step, lr=lr, beta1=beta1, beta2=beta2,
             eps=eps, weight_decay=weight_decay, decoupled=decoupled, maximize=maximize,
