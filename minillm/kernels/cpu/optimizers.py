@@ -2,19 +2,21 @@
 
 Each function changes ``param`` and the running averages; the formula stands in the module of its optimizer.
 Large arrays are walked in tiles: the dozen passes of Adam over 0.8 million numbers in one array then take
-half the time, over 10 million a third (of tiles from 8 KiB to 512 KiB, 256 KiB did best; one thread).
+half the time, over 10 million a third (of tiles from 8 KiB to 512 KiB, 256 KiB did best; one thread). Threads share
+large arrays.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from minillm.backend import Array, xp_of
+from minillm.backend import Array, in_parts, xp_of
+from minillm.kernels.cpu.tiles import LARGE
 
 TILE_BYTES = 256 * 1024  # of each array
 
@@ -28,6 +30,22 @@ def tiles(param: Array, *others: Array | None) -> Iterable[tuple[Array, ...]]:
     if param.nbytes <= TILE_BYTES or xp_of(param) is not np:
         return (arrays,)
     return _pieces(arrays)
+
+
+def shared(update: Callable[..., None]) -> Callable[..., None]:
+    """Let the threads of the CPU share large arrays: each takes the step for a part of the numbers."""
+
+    @functools.wraps(update)
+    def by_threads(param: Array, *others: Array | None, **settings: Any) -> None:
+        arrays = (param, *others)
+        large = type(param) is np.ndarray and param.size >= LARGE
+        if not large or not all(a is None or a.flags.c_contiguous for a in arrays):
+            update(*arrays, **settings)
+            return
+        flat = [None if a is None else a.reshape(-1) for a in arrays]
+        in_parts(lambda part: update(*(None if a is None else a[part] for a in flat), **settings), param.size, 1)
+
+    return by_threads
 
 
 def _pieces(arrays: tuple[Array, ...]) -> Iterable[tuple[Array, ...]]:
@@ -51,6 +69,7 @@ def _descent(param: Array, grad: Array, weight_decay: float, maximize: bool) -> 
     return -grad if maximize else grad
 
 
+@shared
 def sgd(
     param: Array,
     grad: Array,
@@ -81,6 +100,7 @@ def sgd(
         p -= step
 
 
+@shared
 def adam(
     param: Array,
     grad: Array,
@@ -147,6 +167,7 @@ def _on_host(*values: Any) -> list[Any]:
     return [np.array(value, values[-1]) for value in values[:-1]]
 
 
+@shared
 def nadam(
     param: Array,
     grad: Array,
@@ -186,6 +207,7 @@ def nadam(
         p -= b
 
 
+@shared
 def radam(
     param: Array,
     grad: Array,
@@ -223,6 +245,7 @@ def radam(
         p -= b
 
 
+@shared
 def rmsprop(
     param: Array,
     grad: Array,
@@ -265,6 +288,7 @@ def rmsprop(
         p -= a
 
 
+@shared
 def adagrad(
     param: Array, grad: Array, sum: Array, *, lr: float, eps: float, weight_decay: float, maximize: bool
 ) -> None:

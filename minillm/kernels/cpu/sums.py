@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from minillm.backend import Array
+from minillm.backend import Array, xp_of
+from minillm.kernels.cpu.tiles import of_two
 
 __all__ = ["add", "add_to"]
 
 
 def add(a: Array, b: Array) -> Array:
     """Return a + b."""
-    return a + b
+    return of_two(xp_of(a).add, a, b)
 
 
 def add_to(total: Array, x: Array) -> None:
     """Add x to ``total``, in its memory."""
-    total += x
+    of_two(xp_of(total).add, total, x, total)
