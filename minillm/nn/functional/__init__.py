@@ -11,7 +11,7 @@ from __future__ import annotations
 # Several names a line:
 # isort: off
 from minillm.nn.functional.activation import (
-    elu, gelu, glu, leaky_relu, log_softmax, logsigmoid, relu, sigmoid, silu, softmax, softplus, tanh,
+    elu, gelu, glu, leaky_relu, log_softmax, logsigmoid, relu, silu, softmax, softplus,
 )  # fmt: skip
 from minillm.nn.functional.attention import scaled_dot_product_attention
 from minillm.nn.functional.convolution import conv1d, conv2d
@@ -27,6 +27,7 @@ from minillm.nn.functional.multi_head_attention import multi_head_attention_forw
 from minillm.nn.functional.normalization import batch_norm, layer_norm, normalize, rms_norm
 from minillm.nn.functional.padding import pad
 from minillm.nn.functional.pooling import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
+from minillm.ops import sigmoid, tanh
 
 __all__ = [
     "avg_pool1d", "avg_pool2d", "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv1d",

@@ -290,28 +290,6 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     return a * ops.sigmoid(b)
 
 
-def tanh(input: Tensor) -> Tensor:
-    """Return the hyperbolic tangent.
-
-    Example:
-        >>> import minillm
-        >>> minillm.nn.functional.tanh(minillm.tensor([0.0, 1.0]))
-        tensor([0.0000, 0.7616])
-    """
-    return ops.tanh(input)
-
-
-def sigmoid(input: Tensor) -> Tensor:
-    """Return 1 / (1 + exp(-input)).
-
-    Example:
-        >>> import minillm
-        >>> minillm.nn.functional.sigmoid(minillm.tensor([0.0]))
-        tensor([0.5000])
-    """
-    return ops.sigmoid(input)
-
-
 def _implicit_dim(name: str, ndim: int) -> int:
     """Return the dimension that PyTorch takes where none is given, with PyTorch's warning."""
     warnings.warn(

@@ -41,7 +41,9 @@ class Linear(Function):
         return None
 
     def forward(self, x: Array, weight: Array, bias: Array | None) -> Array:
-        _check(x, weight, bias)
+        dtype = x.dtype  # compared by identity first, which takes a fifth of the time
+        if weight.dtype is not dtype or (bias is not None and (bias.dtype is not dtype or len(bias) != len(weight))):
+            _check(x, weight, bias)
         on_x, on_weight, _ = self.edges
         self.saved = (None if on_weight is None else x, None if on_x is None else weight)
         return kernels_of(x).linear(x, weight, bias)
@@ -53,10 +55,9 @@ class Linear(Function):
 
 def _check(x: Array, weight: Array, bias: Array | None) -> None:
     """Refuse what NumPy would compute; what is said of it is :meth:`Linear.explain`'s."""
-    dtype = x.dtype  # compared by identity first, which takes a fifth of the time
-    if weight.dtype is not dtype and weight.dtype != dtype:
+    if weight.dtype != x.dtype:
         raise TypeError("the dtypes differ")
-    if bias is not None and (len(bias) != len(weight) or (bias.dtype is not dtype and bias.dtype != dtype)):
+    if bias is not None and (len(bias) != len(weight) or bias.dtype != x.dtype):
         raise ValueError("the bias does not fit")
 
 

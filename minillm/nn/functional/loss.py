@@ -66,6 +66,8 @@ def check_loss(
     name: str, input: Any, target: Any, reduction: str, size_average: Any = None, reduce: Any = None
 ) -> None:
     """Raise an error unless a loss has a known reduction, and an input and a target of one shape."""
+    if size_average is reduce is None and reduction in _REDUCTIONS and input.shape == target.shape:  # most often
+        return
     check_reduction(name, reduction, size_average, reduce)
     check_same_shape(name, input, target)
 
@@ -86,14 +88,14 @@ class MseLoss(Function):
 
     def forward(self, x: Array, target: Array, mean: bool) -> Array:
         d = x - target
-        self.constants = (d,)
         flat = d.ravel()
-        self.scale = 1 / d.size if mean and d.size else float("nan") if mean else 1.0
-        return _scaled(flat.dot(flat), self.scale, d)
+        scale = 1 / d.size if mean and d.size else float("nan") if mean else 1.0
+        self.constants = (d, scale)
+        return _scaled(flat.dot(flat), scale, d)
 
     def backward(self, dy: Array) -> Any:
-        (d,) = self.constants
-        dx = d * _scaled(dy, 2 * self.scale, d)
+        d, scale = self.constants
+        dx = d * _scaled(dy, 2 * scale, d)
         on_x, on_target, _ = self.edges
         return dx if on_x is not None else None, -dx if on_target is not None else None
 
