@@ -52,10 +52,16 @@ class Leaf:
 LEAF = Leaf()
 
 
-class TensorClass:
+class _TensorClass:
     """Where the class of tensors is found: it stands a floor above, with the operations."""
 
-    cls: Any = None
+    __slots__ = ("cls",)  # of an object, which Python reads in a tenth of the time of a class's attribute
+
+    def __init__(self) -> None:
+        self.cls: Any = None
+
+
+TensorClass = _TensorClass()
 
 
 # A place in the graph: the node, which of its outputs, the shape and dtype of that, and the node's number.
@@ -124,7 +130,8 @@ class Function:
     constants: tuple[Any, ...]
     inputs: Sequence[Any]  # the arguments, kept for the composite alone
     versions: Sequence[Version | None]  # of the arguments, then of the outputs
-    identities: Sequence[int]  # of their arrays: tell which of them a saved array is, as long as that lives
+    # Of their arrays, but not of the `inputs`: they tell which of them a saved array is, as long as that lives.
+    identities: Sequence[int]
     special: bool  # the walk has to look at what stands below, or has been here
     # Of some.
     outputs: list[tuple[tuple[int, ...], Any]] | None = None  # shape and dtype of several; None for one
@@ -293,20 +300,24 @@ class Function:
             return output
         node.number = number = next_number()
         output._edge = (node, 0, result.shape, dtype, number)
-        if node.saved or cls.composite is not None:
-            if count == 1:
-                node.versions = (version_a, version)
-                node.identities = (id(a), id(result))
-            elif count == 2:
-                node.versions = (version_a, version_b, version)
-                node.identities = (id(a), id(b), id(result))
-            else:
-                node.versions = (version_a, version_b, version_c, version)
-                node.identities = (id(a), id(b), id(c), id(result))
-            if cls.composite is not None:
-                node.inputs = (a, b, c) if count == 3 else (a, b, c)[:count]
-        else:
+        if cls.composite is not None:  # the inputs are kept, and so are their identities
+            node.inputs = (a, b, c) if count == 3 else (a, b, c)[:count]
+            node.identities = (id(result),)
+        elif not node.saved:
             node.versions = node.identities = ()
+            return output
+        elif count == 1:
+            node.identities = (id(a), id(result))
+        elif count == 2:
+            node.identities = (id(a), id(b), id(result))
+        else:
+            node.identities = (id(a), id(b), id(c), id(result))
+        if count == 1:
+            node.versions = (version_a, version)
+        elif count == 2:
+            node.versions = (version_a, version_b, version)
+        else:
+            node.versions = (version_a, version_b, version_c, version)
         return output
 
     @classmethod
@@ -398,7 +409,7 @@ class Function:
             self.versions = self.identities = ()
             return
         self.versions = (*versions, *[output._version for output in outputs])
-        self.identities = (*map(id, arrays), *map(id, results))
+        self.identities = tuple(map(id, results if self.inputs else (*arrays, *results)))
 
     @classmethod
     def _explained(cls, error: Exception, arrays: Sequence[Any]) -> OperationError:
@@ -415,12 +426,12 @@ class Function:
         dxs = self.backward(dy)
         if type(dxs) is not tuple:
             dxs = (dxs,)
+        elif len(dxs) > len(self.edges):
+            self.check_number(dxs)
         if release and (self.saved or self.constants or self.inputs):
             self.saved = FREED
             self.constants = self.inputs = ()
             self.special = True
-        if len(dxs) > len(self.edges):
-            self.check_number(dxs)
         return dxs
 
     def release(self) -> None:
@@ -440,7 +451,8 @@ class Function:
         """Return which argument each saved array is, counted from 0; outputs are counted on; None for others."""
         if self._origins is not None:
             return self._origins
-        places = {identity: i for i, identity in reversed(list(enumerate(self.identities)))}
+        identities = [*map(id, self.inputs), *self.identities]
+        places = {identity: i for i, identity in reversed(list(enumerate(identities)))}
         return [None if saved is None else places.get(id(saved)) for saved in self.saved]
 
     def check_saved(self) -> None:

@@ -240,7 +240,6 @@ def test_setup_context(device):
     assert x.grad.tolist() == [6]
 
 
-
 def test_outputs_marked_without_gradient(device):
     class Sorted(Function):
         @staticmethod
@@ -317,3 +316,28 @@ def test_same_results_as_in_pytorch():
         found.append((y.detach().numpy(), dx.detach().numpy(), ddx.numpy()))
     for ours, theirs in zip(*found, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10)
+
+
+class ExpWithComposite(Function):
+    """y = e^x, with a formula for higher orders."""
+
+    composite = minillm.exp
+
+    def forward(self, x):
+        y = np.exp(x)
+        self.save_for_backward(x, y)
+        return y
+
+    def backward(self, dy):
+        return dy * self.saved[1]
+
+
+@pytest.mark.parametrize(("written", "which"), [(0, "argument 0"), (1, "its output")])
+def test_writes_to_what_an_operation_with_a_composite_saved_are_told_apart(written, which):
+    x = minillm.ones(2, requires_grad=True)
+    a = x * 2
+    y = ExpWithComposite.apply(a)
+    assert y._edge[0].origins() == [0, 1]
+    (a, y)[written].detach().zero_()
+    with pytest.raises(OperationError, match=which):
+        y.sum().backward()
