@@ -143,7 +143,7 @@ class ElementwiseOptimizer(Optimizer):
             for plan in self._plans:
                 plan.renew([])
             self._plans = [Plan() for _ in self.param_groups]
-        for group, plan in zip(self.param_groups, self._plans, strict=True):
+        for group, plan in zip(self.param_groups, self._plans):  # noqa: B905  (strict takes longer)
             self._step_group(group, plan)
         return loss
 
@@ -151,11 +151,11 @@ class ElementwiseOptimizer(Optimizer):
         names = self._array_names(group)
         plan.renew(group["params"])
         state, out = self._state, self._state_is_out
-        stale = [bundle for bundle in plan.bundles if not (bundle.is_current(names, state, out) and bundle.gather())]
-        for bundle in stale:
-            bundle.dissolve()
-            plan.bundles.remove(bundle)
-            plan.waiting += bundle.params
+        for bundle in plan.bundles[:]:
+            if not (bundle.is_current(names, state, out) and bundle.gather()):
+                bundle.dissolve()
+                plan.bundles.remove(bundle)
+                plan.waiting += bundle.params
         fresh = self._place(group, plan, names) if plan.waiting else ()
         for bundle in plan.bundles:
             if bundle.complete:
