@@ -18,7 +18,7 @@ from minillm.kernels.cpu.attention_tiles import aligned, summed_to, with_equal_l
 from minillm.kernels.cpu.thirds import empty_thirds
 from minillm.kernels.fast.elementary import exp, from_order, order, plus
 from minillm.kernels.fast.pool import in_ranges
-from minillm.kernels.fast.products import LEAST_PRODUCT, has_products, multiply_here, one_thread_each, threads_again
+from minillm.kernels.fast.products import LEAST_PRODUCT, multiply_here
 from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["attention", "attention_backward"]
@@ -103,12 +103,7 @@ def attention_backward(
 def _fits(q: Array, k: Array, v: Array, scale: float) -> bool:
     """Return whether the compiled form covers these; forward and backward have to come to the same."""
     arrays = (q, k, v)
-    return (
-        has_products
-        and scale > 0
-        and max(a.ndim for a in arrays) <= 4
-        and all(a.dtype == np.float32 and a.size for a in arrays)
-    )
+    return scale > 0 and max(a.ndim for a in arrays) <= 4 and all(a.dtype == np.float32 and a.size for a in arrays)
 
 
 def _matrices(q: Array, k: Array, v: Array) -> tuple[Array, Array, Array, tuple[int, ...]]:
@@ -162,9 +157,7 @@ def _forward_all(
     count = q.shape[0] * q.shape[1]
     work = q.shape[2] * k.shape[2] * (q.shape[3] + v.shape[3])
     arguments = q, k, v, added, kept, kept_scale, causal, scale, rows, out, sums, shifts, weights
-    one_thread_each()
     in_ranges(_forward, arguments, count, LEAST_PRODUCT // work + 1)
-    threads_again()
 
 
 @njit(cache=True, nogil=True)
@@ -185,15 +178,15 @@ def _forward(
             flat = weights[m, at : at + size] if weights.size else scratch[:size]
             at += size
             p = flat.reshape(j - i, c)
-            multiply_here(q[b, h, i:j], k[b, h, :c].T, p, 0)
+            multiply_here(q[b, h, i:j], k[b, h, :c].T, p, False)
             mask = added[b, h, i:j, :c]
             _weigh(p, mask, scale, i + 1 if causal else c, sums[m, i:j], shifts[m, i:j])
             if kept.size:
                 less = dropped[:size].reshape(j - i, c)
                 _drop(p, kept[b, h, i:j, :c], kept_scale, less)
-                multiply_here(less, v[b, h, :c], out[b, h, i:j], 0)
+                multiply_here(less, v[b, h, :c], out[b, h, i:j], False)
             else:
-                multiply_here(p, v[b, h, :c], out[b, h, i:j], 0)
+                multiply_here(p, v[b, h, :c], out[b, h, i:j], False)
             _divide(out[b, h, i:j], sums[m, i:j], out[b, h, i:j])
 
 
@@ -267,9 +260,7 @@ def _backward_all(
     arguments = (
         dout, q, k, v, added, out, sums, shifts, weights, kept, kept_scale, causal, scale, rows, dq, dk, dv, dscores
     )  # fmt: skip
-    one_thread_each()
     in_ranges(_backward, arguments, count, LEAST_PRODUCT // work + 1)
-    threads_again()
 
 
 @njit(cache=True, nogil=True)
@@ -300,14 +291,14 @@ def _backward(
                 p = weights[m, at : at + size].reshape(j - i, c)
             else:
                 p = scratch[:size].reshape(j - i, c)
-                multiply_here(q[b, h, i:j], keys.T, p, 0)
+                multiply_here(q[b, h, i:j], keys.T, p, False)
                 _weigh_again(p, mask, scale, limit, shifts[m, i:j])
             dout_t = scaled[: j - i]
             _divide(dout[b, h, i:j], sums[m, i:j], dout_t)
             _multiply_rows(dout_t, out[b, h, i:j], dots)
             ds = slopes[:size].reshape(j - i, c)
-            multiply_here(dout_t, values.T, ds, 0)
-            begun = _f(0) if i == last else _f(1)
+            multiply_here(dout_t, values.T, ds, False)
+            begun = i != last
             if kept.size:
                 less = dropped[:size].reshape(j - i, c)
                 _drop(p, kept[b, h, i:j, :c], kept_scale, less)
@@ -319,7 +310,7 @@ def _backward(
             if dscores.size:
                 _copy(ds, dscores[b, h, i:j, :c])
             _scale(slopes[:size], scale)
-            multiply_here(ds, keys, dq[b, h, i:j], 0)
+            multiply_here(ds, keys, dq[b, h, i:j], False)
             multiply_here(ds.T, q[b, h, i:j], dk[b, h, :c], begun)
             if i == last:
                 dk[b, h, c:] = _f(0)

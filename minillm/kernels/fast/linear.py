@@ -1,4 +1,4 @@
-"""The affine map y = x W^T + b and its gradients: on each thread, the products and sums of a part of the result.
+"""The affine map y = x W^T + b and its gradients, on all threads.
 
 dx = dy W  by rows of x,  dW = dy^T x  and  db = the sum of dy over its rows  by rows of W.
 """
@@ -14,14 +14,15 @@ from numba import njit
 from minillm.backend import Array
 from minillm.kernels import cpu
 from minillm.kernels.fast.few_rows import MOST_ROWS, few_rows
-from minillm.kernels.fast.gelu import gelu, gelu_of_vector, gelu_tanh, gelu_tanh_of_vector
-from minillm.kernels.fast.pool import in_ranges, number_of_parts
-from minillm.kernels.fast.products import LEAST_PRODUCT, fits, multiply_here, one_thread_each, threads_again
+from minillm.kernels.fast.gelu import gelu, gelu_tanh
+from minillm.kernels.fast.pool import in_ranges
+from minillm.kernels.fast.products import affine, affine_gelu, are_matrices, multiply, multiply_and_add_up
 from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["linear", "linear_backward", "linear_gelu"]
 
-_PACKED = 1_000_000  # multiplications, above which OpenBLAS copies the weight: 2 to 4 times as long for 2 to 8 rows
+_PACKED = 1_000_000  # multiplications, up to which 2 to 8 rows are faster in a product of tiles
+_LEAST = 1 << 15  # numbers to add that are worth a thread
 _SMALL = 1 << 17  # multiplications up to which NumPy's functions are as fast as a call from here
 _NOTHING = np.empty((0, 0), np.float32)
 _NO_BIAS = np.empty(0, np.float32)
@@ -45,7 +46,7 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Array:
         y = few_rows(rows, weight, None, bias)
     else:
         y = np.empty((len(rows), len(weight)), np.float32)
-        _forward(rows, weight.T, _NO_BIAS if bias is None else bias, y)
+        affine(rows, weight, _NO_BIAS if bias is None else bias, y)
     return y if x.ndim == 2 else y.reshape(*x.shape[:-1], len(weight))
 
 
@@ -61,7 +62,7 @@ def linear_gelu(
         return (gelu_tanh if tanh else gelu)(linear(x, weight, bias), with_slope)
     h = np.empty((len(rows), len(weight)), np.float32)
     y = np.empty_like(h)  # also where h is not kept: a loop from an array into itself gets no vector instructions
-    _forward_gelu(rows, weight.T, _NO_BIAS if bias is None else bias, tanh, h, y)
+    affine_gelu(rows, weight, _NO_BIAS if bias is None else bias, tanh, h, y)
     shape = (*x.shape[:-1], len(weight))
     return y.reshape(shape), h.reshape(shape) if with_slope else None
 
@@ -71,7 +72,7 @@ def _rows(x: Array, weight: Array, bias: Array | None) -> Array | None:
     if x.size * len(weight) <= _SMALL or x.dtype != np.float32:
         return None
     rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-    suits = fits(rows, weight) and rows.shape[1] == weight.shape[1] and _is_vector(bias, len(weight))
+    suits = are_matrices(rows, weight) and rows.shape[1] == weight.shape[1] and _is_vector(bias, len(weight))
     return rows if suits else None
 
 
@@ -91,11 +92,11 @@ def linear_backward(
         return cpu.linear_backward(dy, x, weight, with_bias)
     count, out = math.prod(dy.shape[:-1]), dy.shape[-1]
     rows, into = dy.reshape(count, out), None if x is None else x.reshape(count, x.shape[-1])
-    if not fits(rows, *(a for a in (into, weight) if a is not None)):
+    if not are_matrices(rows, *(a for a in (into, weight) if a is not None)):
         return cpu.linear_backward(dy, x, weight, with_bias)
     dx = None if weight is None else np.empty((count, weight.shape[1]), np.float32)
     dweight = None if into is None else np.empty((out, into.shape[1]), np.float32)
-    dbias = np.zeros(out, np.float32) if with_bias else None
+    dbias = np.empty(out, np.float32) if with_bias else None
     _backward(
         rows,
         _NOTHING if into is None else into,
@@ -121,89 +122,21 @@ def _is_vector(bias: Array | None, length: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _forward(x: Any, turned: Any, bias: Any, y: Any) -> None:
-    (rows, size), width = x.shape, turned.shape[1]
-    one_thread_each()
-    if rows >= min(width, 256):
-        in_ranges(_some_rows, (x, turned, bias, y), rows, LEAST_PRODUCT // (size * width) + 1)
-    else:
-        in_ranges(_some_columns, (x, turned, bias, y), width, LEAST_PRODUCT // (size * rows) + 1)
-    threads_again()
-
-
-@njit(cache=True, nogil=True)
-def _some_rows(part: int, begin: int, end: int, x: Any, turned: Any, bias: Any, y: Any) -> None:
-    multiply_here(x[begin:end], turned, y[begin:end], 0)
-    _add_to_rows(y[begin:end], bias)
-
-
-@njit(cache=True, nogil=True)
-def _some_columns(part: int, begin: int, end: int, x: Any, turned: Any, bias: Any, y: Any) -> None:
-    multiply_here(x, turned[:, begin:end], y[:, begin:end], 0)
-    _add_to_rows(y[:, begin:end], bias[begin:end])
-
-
-@njit(cache=True, nogil=True)
-def _add_to_rows(x: Any, addend: Any) -> None:
-    wide_vectors()
-    if addend.size:
-        for i in range(x.shape[0]):
-            row = x[i]
-            for j in range(addend.size):
-                row[j] += addend[j]
-
-
-@njit(cache=True, nogil=True)
-def _forward_gelu(x: Any, turned: Any, bias: Any, tanh: bool, h: Any, y: Any) -> None:
-    one_thread_each()
-    in_ranges(_some_gelu, (x, turned, bias, tanh, h, y), len(x), LEAST_PRODUCT // (x.shape[1] * turned.shape[1]) + 1)
-    threads_again()
-
-
-@njit(cache=True, nogil=True)
-def _some_gelu(part: int, begin: int, end: int, x: Any, turned: Any, bias: Any, tanh: bool, h: Any, y: Any) -> None:
-    multiply_here(x[begin:end], turned, h[begin:end], 0)
-    for i in range(begin, end):
-        _add_to_rows(h[i : i + 1], bias)
-        if tanh:
-            gelu_tanh_of_vector(h[i], y[i])
-        else:
-            gelu_of_vector(h[i], y[i])
-
-
-@njit(cache=True, nogil=True)
 def _backward(dy: Any, x: Any, weight: Any, dx: Any, dweight: Any, dbias: Any) -> None:
-    work = dy.size * max(x.shape[1], weight.shape[1])
-    parts = number_of_parts(work, LEAST_PRODUCT)
-    one_thread_each()
-    in_ranges(_some_gradients, (parts, dy, x, weight, dx, dweight, dbias), parts, 1)
-    threads_again()
-
-
-@njit(cache=True, nogil=True)
-def _some_gradients(
-    part: int, begin: int, end: int, parts: int, dy: Any, x: Any, weight: Any, dx: Any, dweight: Any, dbias: Any
-) -> None:
-    rows, width = dy.shape
-    first, last = width * part // parts, width * (part + 1) // parts
-    of_part = dy[:, first:last]
     if dweight.size:
-        multiply_here(of_part.T, x, dweight[first:last], 0)
-    if dbias.size:
-        _add_rows(of_part, dbias[first:last])
-    if dx.size and rows >= min(weight.shape[1], 256):
-        first, last = rows * part // parts, rows * (part + 1) // parts
-        multiply_here(dy[first:last], weight, dx[first:last], 0)
-    elif dx.size:  # a few rows are not cut, or each thread would read the whole weight
-        width = weight.shape[1]
-        first, last = width * part // parts, width * (part + 1) // parts
-        multiply_here(dy, weight[:, first:last], dx[:, first:last], 0)
+        multiply_and_add_up(dy, x, dweight, dbias)
+    elif dbias.size:
+        in_ranges(_add_rows, (dy, dbias), dbias.size, _LEAST // len(dy) + 1)
+    if dx.size:
+        multiply(dy, weight, dx, False)
 
 
 @njit(cache=True, nogil=True)
-def _add_rows(x: Any, sums: Any) -> None:
+def _add_rows(part: int, begin: int, end: int, x: Any, sums: Any) -> None:
     wide_vectors()
+    for j in range(begin, end):
+        sums[j] = 0
     for i in range(x.shape[0]):
         row = x[i]
-        for j in range(sums.size):
+        for j in range(begin, end):
             sums[j] += row[j]

@@ -17,94 +17,29 @@ from __future__ import annotations
 
 from typing import Any
 
-import llvmlite.binding
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import njit
 
 from minillm.backend import Array
 from minillm.kernels.cpu.tiles import aligned_empty
+from minillm.kernels.fast.tiles import LANES, REGISTERS, tile_of
 from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["COLUMNS", "multiply_panel", "pack", "panels_for", "rows_for", "whole_tiles"]
 
-_features = llvmlite.binding.get_host_cpu_features()
-_LANES = 16 if _features.get("avx512f") else 8 if _features.get("avx2") else 4  # numbers in a vector
 _VECTORS = 2  # of a row of a tile
-COLUMNS = _LANES * _VECTORS  # of a panel
-_ROWS = 4 if _LANES == 8 else 8  # of a tile, which fills half of the registers: 32, but with AVX2 16
+COLUMNS = LANES * _VECTORS  # of a panel
+_ROWS = REGISTERS // 4  # of a tile, which fills half of the registers
 _DEPTH = 128  # rows of a panel that are walked at a time
-_UNROLLED = 4
-
-_int64, _float = ir.IntType(64), ir.FloatType()
-_vector = ir.VectorType(_float, _LANES)
-_intrinsic: Any = intrinsic  # it takes the typing context away, which its own type does not tell
-
-
-@_intrinsic
-def _multiply_tile(
-    typing_context: Any, x: Any, x_step: Any, panel: Any, y: Any, y_step: Any, depth: Any, kept: Any
-) -> Any:
-    """Make a tile of y the product of _ROWS rows of x with a panel, or add it where ``kept`` is not 0.
-
-    ``x``, ``panel`` and ``y`` are addresses, the steps those between rows in bytes; ``depth``, the numbers of a row
-    of x, is a multiple of _UNROLLED.
-    """
-
-    def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        x, x_step, panel, y, y_step, depth, kept = arguments
-        tile = [[cgutils.alloca_once_value(builder, _vector(None)) for _ in range(_VECTORS)] for _ in range(_ROWS)]
-        x_rows, y_rows = (
-            [builder.add(start, builder.mul(step, _int64(r))) for r in range(_ROWS)]
-            for start, step in ((x, x_step), (y, y_step))
-        )
-
-        def at(row: Any, i: int) -> Any:
-            return builder.inttoptr(builder.add(row, _int64(4 * _LANES * i)), _vector.as_pointer())
-
-        def add_products(k: Any) -> None:
-            row = builder.add(panel, builder.mul(k, _int64(4 * COLUMNS)))
-            weights = [builder.load(at(row, i), align=4) for i in range(_VECTORS)]
-            for x_row, sums in zip(x_rows, tile, strict=True):
-                address = builder.add(x_row, builder.mul(k, _int64(4)))
-                number = builder.load(builder.inttoptr(address, _float.as_pointer()), align=4)
-                everywhere = _broadcast(builder, number)
-                for weight, total in zip(weights, sums, strict=True):
-                    product = builder.fmul(everywhere, weight, flags=["contract"])
-                    builder.store(builder.fadd(product, builder.load(total), flags=["contract"]), total)
-
-        with builder.if_then(builder.icmp_signed("!=", kept, _int64(0))):
-            for row, sums in zip(y_rows, tile, strict=True):
-                for i, total in enumerate(sums):
-                    builder.store(builder.load(at(row, i), align=4), total)
-        with cgutils.for_range(builder, builder.udiv(depth, _int64(_UNROLLED))) as loop:
-            first = builder.mul(loop.index, _int64(_UNROLLED))
-            for i in range(_UNROLLED):
-                add_products(builder.add(first, _int64(i)))
-        for row, sums in zip(y_rows, tile, strict=True):
-            for i, total in enumerate(sums):
-                builder.store(builder.load(total), at(row, i), align=4)
-        return context.get_dummy_value()
-
-    return types.none(*[types.int64] * 7), write
-
-
-def _broadcast(builder: Any, number: Any) -> Any:
-    """Write a vector in which all numbers are the same."""
-    nothing, first = ir.Constant(_vector, ir.Undefined), ir.IntType(32)(0)
-    vector = builder.insert_element(nothing, number, first)
-    return builder.shuffle_vector(vector, nothing, ir.Constant(ir.VectorType(ir.IntType(32), _LANES), None))
+_multiply_tile = tile_of(_ROWS, _VECTORS)
 
 
 def panels_for(units: int, groups: int, depth: int) -> Array:
-    """Return memory for the panels of a matrix (depth, groups * units), (blocks, groups, depth', COLUMNS).
+    """Return memory for the panels of a matrix (depth, groups * units), (blocks, groups, depth, COLUMNS).
 
-    A block holds the columns of some units in each group (of gates, say). ``depth'`` is the depth up to a multiple
-    of four; what lies behind the matrix is to be 0.
+    A block holds the columns of some units in each group (of gates, say); what lies behind the last is to be 0.
     """
-    return aligned_empty(np, (-(-units // COLUMNS), groups, _whole(depth, _UNROLLED), COLUMNS), np.dtype("float32"))
+    return aligned_empty(np, (-(-units // COLUMNS), groups, depth, COLUMNS), np.dtype("float32"))
 
 
 def rows_for(rows: int, width: int, *others: int) -> Array:
@@ -145,7 +80,7 @@ def pack(part: int, begin: int, end: int, weight: Any, panels: Any) -> None:
         count = min(COLUMNS, units - first)
         for group in range(groups):
             panel, columns = panels[block, group], weight[group, first : first + count]
-            if count < COLUMNS or depth < len(panel):
+            if count < COLUMNS:
                 panel[:] = 0
             if weight.strides[1] == weight.itemsize:
                 for k in range(depth):
@@ -164,8 +99,8 @@ def multiply_panel(x: Any, panel: Any, y: Any) -> None:
     """Write x W for one panel of W.
 
     Args:
-        x: (rows, depth' or more), of :func:`rows_for`.
-        panel: (depth', COLUMNS).
+        x: (rows, depth or more), of :func:`rows_for`.
+        panel: (depth, COLUMNS).
         y: (rows, COLUMNS), a part of what is of :func:`rows_for`.
     """
     wide_vectors()
@@ -174,7 +109,8 @@ def multiply_panel(x: Any, panel: Any, y: Any) -> None:
     for k in range(0, depth, _DEPTH):
         here = min(_DEPTH, depth - k)
         for r in range(0, len(x), _ROWS):
+            y_here = y_at + r * y_step
             _multiply_tile(
-                x_at + r * x_step + 4 * k, x_step, panel.ctypes.data + 4 * COLUMNS * k, y_at + r * y_step, y_step,
-                here, k,
+                x_at + r * x_step + 4 * k, x_step, 4, panel.ctypes.data + 4 * COLUMNS * k, 4 * COLUMNS, y_here, y_step,
+                here, y_here if k else 0, y_step,
             )  # fmt: skip

@@ -11,7 +11,7 @@ from minillm.backend import Array
 from minillm.kernels import cpu
 from minillm.kernels.fast.few_rows import MOST_ROWS, few_rows, scale_and_add, widened
 from minillm.kernels.fast.pool import in_ranges
-from minillm.kernels.fast.products import LEAST_PRODUCT, has_products, multiply_here, one_thread_each, threads_again
+from minillm.kernels.fast.products import LEAST_PRODUCT, multiply_here
 from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["quantized_linear"]
@@ -23,7 +23,7 @@ _NONE = np.empty(0, np.float32)
 def quantized_linear(x: Array, weight: Array, scale: Array, bias: Array | None) -> Array:
     """Return x W^T + b; see the plain form."""
     few = len(x) <= MOST_ROWS
-    if x.dtype != np.float32 or not weight.size or not weight.flags.c_contiguous or not (few or has_products):
+    if x.dtype != np.float32 or not weight.size or not weight.flags.c_contiguous:
         return cpu.quantized_linear(x, weight, scale, bias)
     x = np.ascontiguousarray(x)
     factor = scale if weight.dtype == np.int8 else None  # those of bfloat16 are 1
@@ -37,9 +37,7 @@ def quantized_linear(x: Array, weight: Array, scale: Array, bias: Array | None) 
 
 @njit(cache=True, nogil=True)
 def _product(x: Any, weight: Any, scale: Any, bias: Any, y: Any) -> None:
-    one_thread_each()
     in_ranges(_tiles, (x, weight, scale, bias, y), len(weight), LEAST_PRODUCT // x.size + 1)
-    threads_again()
 
 
 @njit(cache=True, nogil=True)
@@ -50,7 +48,7 @@ def _tiles(part: int, begin: int, end: int, x: Any, weight: Any, scale: Any, bia
         last = min(first + step, end)
         wide = tile[: last - first]
         _widen(weight[first:last], wide)
-        multiply_here(x, wide.T, y[:, first:last], 0)
+        multiply_here(x, wide.T, y[:, first:last], False)
     scale_and_add(y[:, begin:end], scale[begin:end], bias[begin:end])
 
 

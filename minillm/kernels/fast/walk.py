@@ -72,8 +72,8 @@ def multiply_blocks(part: int, begin: int, end: int, panels: Any, x: Any, produc
         part: not used.
         begin: the first block.
         end: behind the last block.
-        panels: (blocks, groups, depth', COLUMNS).
-        x: (rows, depth' or more), in whole tiles of rows.
+        panels: (blocks, groups, depth, COLUMNS).
+        x: (rows, depth or more), in whole tiles of rows.
         products: (groups, rows, units'), of as many rows or more.
     """
     groups = panels.shape[1]
