@@ -16,7 +16,7 @@ import numpy as np
 
 from minillm.backend import Array, xp_of
 from minillm.kernels.cpu.rows import row_sums, rows_of_tile, whole_rows
-from minillm.kernels.cpu.tiles import share, tiles
+from minillm.kernels.cpu.tiles import tiles
 
 # exp of logits up to here, and sums and quotients of them, are far from the ends of float32.
 _SAFE = 30.0
@@ -66,11 +66,10 @@ def cross_entropy(
     if not x.size:
         return losses, shares, gradient
     step = rows_of_tile(xp, num_classes, num_rows)
+    buffer = None if with_gradient else xp.empty((step, num_classes), x.dtype)
     numbers = xp.arange(step)
-
-    def work(some_rows: slice) -> None:
-        buffer = None if with_gradient else xp.empty((step, num_classes), x.dtype)
-        for part in tiles(xp, some_rows, step):
+    with whole_rows(num_classes):
+        for part in tiles(xp, num_rows, step):
             xs, some, a_part, b_part = x[part], classes[part], a[part], b[part]
             p: Any = gradient[part] if gradient is not None else buffer[: len(xs)]  # type: ignore[index]
             rows = numbers[: len(xs)]
@@ -103,7 +102,4 @@ def cross_entropy(
                 p -= smooth if weight is None else smooth * weight
             if not all_count:
                 p[~counts[part]] = 0
-
-    with whole_rows(num_classes):
-        share(xp, work, num_rows, x.size)
     return losses, shares, gradient

@@ -15,7 +15,7 @@ from typing import Any
 
 from minillm.backend import Array, xp_of
 from minillm.kernels.cpu.rows import ones_for, row_dots, row_sums, rows_of_tile, whole_rows
-from minillm.kernels.cpu.tiles import aligned_empty, share, tiles
+from minillm.kernels.cpu.tiles import aligned_empty, tiles
 
 
 def layer_norm(
@@ -37,9 +37,8 @@ def layer_norm(
     y, mean, rstd = xp.empty(x.shape, x.dtype), xp.empty(rows, x.dtype), xp.empty(rows, x.dtype)
     if not x.size:
         return y, mean, rstd
-
-    def work(some: slice) -> None:
-        for part in tiles(xp, some, rows_of_tile(xp, n, rows)):
+    with whole_rows(n):
+        for part in tiles(xp, rows, rows_of_tile(xp, n, rows)):
             xs, ys = x[part], y[part]
             m = mean[part] = row_sums(xs) / n
             xp.subtract(xs, m[:, None], out=ys)
@@ -49,9 +48,6 @@ def layer_norm(
                 ys *= weight
             if bias is not None:
                 ys += bias
-
-    with whole_rows(n):
-        share(xp, work, rows, x.size)
     return y, mean, rstd
 
 
@@ -75,19 +71,16 @@ def layer_norm_backward(
         return dx, dweight, dbias
     rows, n = x.shape
     dx = xp.empty(x.shape, dy.dtype)
+    sums = xp.zeros((3, n), dy.dtype)  # over the rows: of dy, of dy mean rstd, of dy x rstd
     if not x.size:
-        zeros = xp.zeros((2, n), dy.dtype)
-        return dx, zeros[0] if affine else None, zeros[1] if affine else None
+        return dx, sums[2] if affine else None, sums[0] if affine else None
     factor = ones_for(x, n) if weight is None else weight
     step = rows_of_tile(xp, n, rows)
+    buffer = aligned_empty(xp, (step, n), dy.dtype)
     of_dy = xp.ones((2, rows), dy.dtype)
     xp.multiply(mean, rstd, out=of_dy[1])
-    sums_from: dict[int, Array] = {}  # by the first row of a thread, sums of dy, of dy mean rstd, of dy x rstd
-
-    def work(some: slice) -> None:
-        buffer = aligned_empty(xp, (step, n), dy.dtype)
-        sums = sums_from[some.start] = xp.zeros((3, n), dy.dtype)
-        for part in tiles(xp, some, step):
+    with whole_rows(n):
+        for part in tiles(xp, rows, step):
             xs, dys, dxs, r, m = x[part], dy[part], dx[part], rstd[part], mean[part]
             products = buffer[: len(xs)]
             xp.multiply(dys, xs, out=products)
@@ -103,19 +96,7 @@ def layer_norm_backward(
             xp.multiply(xs, beta[:, None], out=products)
             dxs += products
             dxs += alpha[:, None]
-
-    with whole_rows(n):
-        share(xp, work, rows, x.size)
-    sums = total(sums_from)
     return dx, sums[2] - sums[1] if affine else None, sums[0] if affine else None
-
-
-def total(sums_from: dict[int, Array]) -> Any:
-    """Return the sum of what the threads summed, in the order of their rows."""
-    first, *others = (sums_from[start] for start in sorted(sums_from))
-    for other in others:
-        first += other
-    return first
 
 
 def widened(x: Array | None) -> Any:

@@ -8,9 +8,9 @@ With g = dy w and the mean over a row written as <.>,
 from __future__ import annotations
 
 from minillm.backend import Array, xp_of
-from minillm.kernels.cpu.layer_norm import total, widened
+from minillm.kernels.cpu.layer_norm import widened
 from minillm.kernels.cpu.rows import row_dots, rows_of_tile, whole_rows
-from minillm.kernels.cpu.tiles import aligned_empty, share, tiles
+from minillm.kernels.cpu.tiles import aligned_empty, tiles
 
 
 def rms_norm(x: Array, weight: Array | None, eps: float) -> tuple[Array, Array]:
@@ -29,17 +29,13 @@ def rms_norm(x: Array, weight: Array | None, eps: float) -> tuple[Array, Array]:
     y, rstd = xp.empty(x.shape, x.dtype), xp.empty(rows, x.dtype)
     if not x.size:
         return y, rstd
-
-    def work(some: slice) -> None:
-        for part in tiles(xp, some, rows_of_tile(xp, n, rows)):
+    with whole_rows(n):
+        for part in tiles(xp, rows, rows_of_tile(xp, n, rows)):
             xs, ys = x[part], y[part]
             r = rstd[part] = 1 / xp.sqrt(row_dots(xs, xs) / n + eps)
             xp.multiply(xs, r[:, None], out=ys)
             if weight is not None:
                 ys *= weight
-
-    with whole_rows(n):
-        share(xp, work, rows, x.size)
     return y, rstd
 
 
@@ -61,16 +57,14 @@ def rms_norm_backward(
         return dx.astype(dy.dtype), None if dweight is None else dweight.astype(dy.dtype)
     rows, n = x.shape
     dx = xp.empty(x.shape, dy.dtype)
+    dweight = xp.zeros(n, dy.dtype)
     if not x.size:
-        return dx, xp.zeros(n, dy.dtype) if affine else None
+        return dx, dweight if affine else None
     factor = xp.ones(n, dy.dtype) if weight is None else weight
     step = rows_of_tile(xp, n, rows)
-    sums_from: dict[int, Array] = {}  # by the first row of a thread, the gradient of the weight
-
-    def work(some: slice) -> None:
-        buffer = aligned_empty(xp, (step, n), dy.dtype)
-        dweight = sums_from[some.start] = xp.zeros(n, dy.dtype)
-        for part in tiles(xp, some, step):
+    buffer = aligned_empty(xp, (step, n), dy.dtype)
+    with whole_rows(n):
+        for part in tiles(xp, rows, step):
             xs, dys, dxs, r = x[part], dy[part], dx[part], rstd[part]
             products = buffer[: len(xs)]
             xp.multiply(dys, xs, out=products)
@@ -82,7 +76,4 @@ def rms_norm_backward(
                 dxs *= weight
             xp.multiply(xs, beta[:, None], out=products)
             dxs += products
-
-    with whole_rows(n):
-        share(xp, work, rows, x.size)
-    return dx, total(sums_from) if affine else None
+    return dx, dweight if affine else None

@@ -13,7 +13,7 @@ import numpy as np
 
 from minillm.backend import Array, xp_of
 from minillm.kernels.cpu.rows import row_dots, row_sums, rows_of_tile, whole_rows
-from minillm.kernels.cpu.tiles import share, tiles
+from minillm.kernels.cpu.tiles import tiles
 
 # exp of numbers up to here, and sums and quotients of them, are far from the ends of float32.
 _SAFE = 30.0
@@ -55,13 +55,9 @@ def _by_tiles(x: Array, dim: int, compute: Any, *others: Array) -> Array:
     if x.size < 8192:  # less than the blocks below cost
         compute(xp, *arrays)
         return out.reshape(shape)
-
-    def work(some: slice) -> None:
-        for part in tiles(xp, some, rows_of_tile(xp, n * inner, len(out))):
-            compute(xp, *(a[part] for a in arrays))
-
     with whole_rows(n if inner == 1 else inner):
-        share(xp, work, len(out), out.size)
+        for part in tiles(xp, len(out), rows_of_tile(xp, n * inner, len(out))):
+            compute(xp, *(a[part] for a in arrays))
     return out.reshape(shape)
 
 
