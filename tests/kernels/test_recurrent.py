@@ -230,7 +230,7 @@ def test_repeated_product(device, monkeypatch, large, contiguous, times):
         np.testing.assert_allclose(to_host(out), to_host(x) @ to_host(weight))
 
 
-@pytest.mark.parametrize("rows", [2, 8, 16, 17])
+@pytest.mark.parametrize("rows", [2, 8, 16, 17, 32, 33])
 @pytest.mark.parametrize("turned", [True, False])
 @pytest.mark.parametrize("shape", [(512, 512), (2048, 256), (4096, 64), (4099, 32)])
 def test_repeated_product_of_few_rows_in_blocks(monkeypatch, rows, turned, shape):
@@ -240,7 +240,7 @@ def test_repeated_product_of_few_rows_in_blocks(monkeypatch, rows, turned, shape
     weight = rng.standard_normal(shape, "float32")
     weight = weight.T.copy().T if turned else weight
     product = RepeatedProduct(weight, rows, 8)
-    assert (product.blocks is not None) == (rows == 2 or (rows <= 16 and shape[0] % 2 == 0))
+    assert (product.blocks is not None) == (rows == 2 or (rows <= 32 and shape[0] % 2 == 0))
     for n in (rows, 1):
         x = rng.standard_normal((n, shape[0]), "float32")
         wanted = x.astype("float64") @ weight
