@@ -269,6 +269,8 @@ def test_what_is_not_finite(name: str) -> None:
     for a, b in both(name, 40, 33, "float32", True):
         if name == "layer_norm":  # where the variance overflows, the plain form subtracts infinities
             b = np.where(np.isnan(a) | ~np.isnan(b), b, a)
+        if name in ("linear", "linear_gelu"):  # where a sum overflows, its order tells whether infinities meet
+            b = np.where((np.isnan(a) ^ np.isnan(b)) & ~(np.abs(a) < 1e15) & ~(np.abs(b) < 1e15), a, b)
         np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
         usual = np.isfinite(b) & (np.abs(b) < 1e15)
         np.testing.assert_array_equal(a[np.isinf(b)], b[np.isinf(b)])

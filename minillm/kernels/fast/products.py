@@ -45,6 +45,7 @@ _ROWS, _VECTORS = (6, 4) if REGISTERS == 32 else (4, 3)  # of a tile, with what 
 _COLUMNS = LANES * _VECTORS
 _DEPTH, _WIDTH = 384, 1024  # of a block of B, at most: 1.5 MB
 _AHEAD = 16  # columns of A that are asked for in advance: each lies in a page of its own
+_NEAR = 1 << 18  # bytes of A that fit the second cache beside a block of B
 _TOGETHER = 8  # tiles of rows that meet a panel while it is in the cache
 _NOTHING, _GELU, _GELU_TANH = 0, 1, 2  # what is done with a result
 _zero = np.float32(0)
@@ -116,7 +117,11 @@ def _pack(b: Any, columns: int, depth: int, panels: int) -> None:
             count = min(LANES, columns - first - v)
             source, place = at_b + (first + v) * b_column, panels + 4 * (first * depth + v)
             done = 0
-            if count == LANES and b_row == 4:
+            if count == LANES and b_column == 4:
+                for k in range(depth):
+                    copy_vector(source + k * b_row, place + 4 * k * width)
+                done = depth
+            elif count == LANES and b_row == 4:
                 done = depth // LANES * LANES
                 for k in range(0, done, LANES):
                     turn(source + 4 * k, b_column, place + 4 * k * width, 4 * width)
@@ -149,29 +154,26 @@ def _add_up(a: Any, some: Any, depth: int, sums: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _pack_rows(a: Any, some: Any, rows: int, depth: int, place: int) -> None:
-    """Write some rows in tiles: for each k the numbers of a tile side by side, with zeros for rows that miss.
+def _pack_rows(a: Any, some: Any, depth: int, place: int) -> None:
+    """Write some rows in tiles: for each k the numbers of a tile side by side; in rows that miss lies anything.
 
-    What lies side by side in A is copied by whole vectors; what is too much is written over by the next.
+    What lies side by side in A is copied by whole vectors, which reach into the next column of A; what is too much is
+    written over by the next.
     """
     at_a, a_row, a_column = a
     first, last = some
-    whole = min(last, rows - LANES) if a_row == 4 else first
-    for k in range(depth if whole > first else 0):
+    done = depth - 1 if a_row == 4 and a_column >= 4 * LANES else 0
+    for k in range(done):
         source = at_a + k * a_column
-        for row in range(first, whole, LANES):
+        for row in range(first, last, LANES):
             fetch(source + _AHEAD * a_column + 4 * row)
-        for row in range(first, whole, _ROWS):
+        for row in range(first, last, _ROWS):
             copy_vector(source + 4 * row, place + (row - first) // _ROWS * _bytes_of_tile(depth) + 4 * k * _ROWS)
-    done = first + max(0, -(-(whole - first) // _ROWS)) * _ROWS
-    for row in range(done, last, _ROWS):
-        here = min(_ROWS, last - row)
-        for k in range(depth):
+    for row in range(first, last, _ROWS):
+        for k in range(done, depth):
             to = place + (row - first) // _ROWS * _bytes_of_tile(depth) + 4 * k * _ROWS
-            for r in range(here):
+            for r in range(min(_ROWS, last - row)):
                 store(to + 4 * r, load(at_a + (row + r) * a_row + k * a_column))
-            for r in range(here, _ROWS):
-                store(to + 4 * r, _zero)
 
 
 @njit(cache=True, nogil=True)
@@ -202,25 +204,37 @@ def _some_rows(
 ) -> None:
     """Compute some rows of the product with a block that lies in panels."""
     (at_a, a_row, a_column), (at_c, c_row), (at_start, start_row) = a, c, start
-    (first, last), (rows, columns, depth) = some, shape
+    (first, last), (_, columns, depth) = some, shape
     if sums:
         _add_up(a, some, depth, sums)
-    in_place = a_column == 4
-    packed = last - (last - first) % _ROWS if in_place else first
-    _pack_rows(a, (packed, last), rows, depth, memory + (packed - first) // _ROWS * _bytes_of_tile(depth))
+    # What is read once, and lies near together, need not be brought into order.
+    in_place = a_column == 4 or (a_row == 4 and columns <= _COLUMNS and depth * a_column <= _NEAR)
+    rest = last - (last - first) % _ROWS
+    # The last rows in a whole tile: those before them are computed again, unless they are what the sums start from.
+    again = in_place and rest < last and last >= _ROWS and at_start != at_c
+    if not (in_place and (again or rest == last)):
+        packed = rest if in_place else first
+        _pack_rows(a, (packed, last), depth, memory + (packed - first) // _ROWS * _bytes_of_tile(depth))
     for column in range(0, columns, _COLUMNS):
         width = min(_COLUMNS, columns - column)
-        for row in range(first, last, _ROWS):
+        for tile in range(first, last, _ROWS):
+            row = last - _ROWS if again and tile == rest else tile
             here = min(_ROWS, last - row)
             if in_place and here == _ROWS:
-                of_a = at_a + row * a_row, a_row, 4
+                of_a = at_a + row * a_row, a_row, a_column
             else:
                 of_a = memory + (row - first) // _ROWS * _bytes_of_tile(depth), 4, 4 * _ROWS
             begun = at_start + row * start_row + 4 * column if at_start else 0
             _any_tile(
-                here, width, of_a, panels + 4 * column * depth, depth, (at_c + row * c_row + 4 * column, c_row),
-                (begun, start_row), edge,
-            )  # fmt: skip
+                here,
+                width,
+                of_a,
+                panels + 4 * column * depth,
+                depth,
+                (at_c + row * c_row + 4 * column, c_row),
+                (begun, start_row),
+                edge,
+            )
 
 
 @njit(cache=True, nogil=True)
