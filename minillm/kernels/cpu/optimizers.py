@@ -2,23 +2,21 @@
 
 Each function changes ``param`` and the running averages; the formula stands in the module of its optimizer.
 Large arrays are walked in tiles: the dozen passes of Adam over 0.8 million numbers in one array then take
-half the time, over 10 million a third (of tiles from 8 KiB to 512 KiB, 256 KiB did best; one thread). Threads share
-large arrays.
+half the time, over 10 million a third (of tiles from 8 KiB to 512 KiB, 256 KiB did best; one thread).
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from minillm.backend import Array, in_parts, xp_of
+from minillm.backend import Array, xp_of
 
 TILE_BYTES = 256 * 1024  # of each array
-LARGE = 1 << 21  # numbers from which on threads share an array: Adam takes 6 ms for so many
 
 
 def tiles(param: Array, *others: Array | None) -> Iterable[tuple[Array, ...]]:
@@ -30,26 +28,6 @@ def tiles(param: Array, *others: Array | None) -> Iterable[tuple[Array, ...]]:
     if param.nbytes <= TILE_BYTES or xp_of(param) is not np:
         return (arrays,)
     return _pieces(arrays)
-
-
-def shared(update: Callable[..., None]) -> Callable[..., None]:
-    """Let the threads of the CPU share large arrays: each takes the step for a part of the numbers.
-
-    It pays where the batch was split over threads: then OpenBLAS's own, which wait in a loop for some 30 ms after each
-    product, are at rest. Where they are not it takes the same time, and smaller arrays take up to a tenth longer.
-    """
-
-    @functools.wraps(update)
-    def by_threads(param: Array, *others: Array | None, **settings: Any) -> None:
-        arrays = (param, *others)
-        large = type(param) is np.ndarray and param.size >= LARGE
-        if not large or not all(a is None or a.flags.c_contiguous for a in arrays):
-            update(*arrays, **settings)
-            return
-        flat = [None if a is None else a.reshape(-1) for a in arrays]
-        in_parts(lambda part: update(*(None if a is None else a[part] for a in flat), **settings), param.size, 1)
-
-    return by_threads
 
 
 def _pieces(arrays: tuple[Array, ...]) -> Iterable[tuple[Array, ...]]:
@@ -73,7 +51,6 @@ def _descent(param: Array, grad: Array, weight_decay: float, maximize: bool) -> 
     return -grad if maximize else grad
 
 
-@shared
 def sgd(
     param: Array,
     grad: Array,
@@ -104,7 +81,6 @@ def sgd(
         p -= step
 
 
-@shared
 def adam(
     param: Array,
     grad: Array,
@@ -127,19 +103,12 @@ def adam(
     m / (sqrt(v) / r + eps) = r m / (sqrt(v) + r eps).
     """
     root = math.sqrt(1 - beta2**step)
-    size: Any = lr / (1 - beta1**step) * root
-    least: Any = eps * root
+    size, least = lr / (1 - beta1**step) * root, eps * root
     decay = 1 - lr * weight_decay if decoupled else 1.0
     xp = xp_of(param)
     subtract, multiply = xp.subtract, xp.multiply
-    new1: Any = 1 - beta1
-    old2: Any = beta2
-    new2: Any = 1 - beta2
-    if type(param) is np.ndarray:
-        # Arrays without dimensions take half the time of Python numbers, which NumPy turns into one each time.
-        dtype = param.dtype
-        new1, old2, new2 = _on_host(new1, old2, new2, dtype)
-        size, least = np.array(size, dtype), np.array(least, dtype)
+    size, least = _for(param, size), _for(param, least)
+    new1, old2, new2 = _kept_for(param, 1 - beta1), _kept_for(param, beta2), _kept_for(param, 1 - beta2)
     scratch = None
     for p, g, m, v, top in tiles(param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq):
         if maximize or (weight_decay and not decoupled):
@@ -165,13 +134,23 @@ def adam(
         p -= a
 
 
+def _for(array: Array, value: Any) -> Any:
+    """Return a number in the form that combines with an array fastest.
+
+    An array without dimensions takes half the time of a Python number, which NumPy turns into one each time.
+    """
+    return np.array(value, array.dtype) if type(array) is np.ndarray else value
+
+
+def _kept_for(array: Array, value: float) -> Any:
+    return _on_host(value, array.dtype) if type(array) is np.ndarray else value
+
+
 @functools.lru_cache(maxsize=64)
-def _on_host(*values: Any) -> list[Any]:
-    """Return numbers in the dtype that is the last argument, as arrays without dimensions."""
-    return [np.array(value, values[-1]) for value in values[:-1]]
+def _on_host(value: float, dtype: Any) -> Array:
+    return np.array(value, dtype)
 
 
-@shared
 def nadam(
     param: Array,
     grad: Array,
@@ -211,7 +190,6 @@ def nadam(
         p -= b
 
 
-@shared
 def radam(
     param: Array,
     grad: Array,
@@ -249,7 +227,6 @@ def radam(
         p -= b
 
 
-@shared
 def rmsprop(
     param: Array,
     grad: Array,
@@ -292,7 +269,6 @@ def rmsprop(
         p -= a
 
 
-@shared
 def adagrad(
     param: Array, grad: Array, sum: Array, *, lr: float, eps: float, weight_decay: float, maximize: bool
 ) -> None:

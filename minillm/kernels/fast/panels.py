@@ -22,7 +22,7 @@ from numba import njit
 
 from minillm.backend import Array
 from minillm.kernels.cpu.tiles import aligned_empty
-from minillm.kernels.fast.tiles import LANES, REGISTERS, tile_of
+from minillm.kernels.fast.registers import LANES, REGISTERS, tile_of
 from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["COLUMNS", "multiply_panel", "pack", "panels_for", "rows_for", "whole_tiles"]

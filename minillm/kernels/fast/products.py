@@ -23,7 +23,7 @@ from numba import njit
 from minillm.backend import Array
 from minillm.kernels.fast.gelu import gelu_of_vector, gelu_tanh_of_vector
 from minillm.kernels.fast.pool import in_ranges
-from minillm.kernels.fast.tiles import (
+from minillm.kernels.fast.registers import (
     LANES,
     REGISTERS,
     add_vector,
