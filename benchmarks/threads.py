@@ -1,10 +1,10 @@
-"""What the threads of compiled loops cost, what the libraries' products take, and how long kernels compile.
+"""What the threads of compiled loops cost, what matrix products take, and how long kernels compile.
 
     python -m benchmarks.threads
 
-Handing half of a loop to another thread: in machine code, and in Python. Products of the workloads' shapes on
-one thread, NumPy's time over PyTorch's. A training step of a small GPT in a process that keeps no machine code yet,
-and in one that finds it.
+Handing half of a loop to another thread: in machine code, and in Python. Products of the workloads' shapes on one
+thread, forward and backward: minillm's in machine code and NumPy's over PyTorch's. A training step of a small GPT in
+a process that keeps no machine code yet, and in one that finds it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from benchmarks.timing import in_turn, use_threads
 
 SHAPES = ((768, 128, 512), (4096, 384, 1536), (2048, 512, 10000), (2048, 384, 1536))
 STEP = """
+import time
 start = time.process_time()
 import minillm
 from minillm.models import GPT2Config, GPT2LMHeadModel
@@ -72,18 +73,40 @@ def handing_over() -> tuple[float, float]:
     )
 
 
-def products() -> dict[tuple[int, int, int], float]:
-    """Return NumPy's time over PyTorch's for products x W^T on one thread."""
+def products() -> dict[tuple[int, int, int], tuple[float, float]]:
+    """Return the times of x W^T, dy W and dy^T x over PyTorch's on one thread: minillm's, and NumPy's."""
     import torch
+    from numba import njit
+
+    from minillm.kernels.fast.products import multiply
+
+    @njit(nogil=True)
+    def product(a: Any, b: Any, c: Any) -> None:
+        multiply(a, b, c, False)
 
     minillm.set_num_threads(1)
     torch.set_num_threads(1)
     ratios = {}
     for rows, size, width in SHAPES:
-        x, w = np.ones((rows, size), np.float32), np.ones((width, size), np.float32)
-        tx, tw = torch.from_numpy(x), torch.from_numpy(w)
-        times = in_turn({"numpy": lambda x=x, w=w: x @ w.T, "torch": lambda x=tx, w=tw: x @ w.T}, 15)
-        ratios[rows, size, width] = times.ratio("numpy", "torch")
+        x, w, dy = (np.ones(shape, np.float32) for shape in ((rows, size), (width, size), (rows, width)))
+        y, dx, dw = np.empty_like(dy), np.empty_like(x), np.empty_like(w)
+        all_three = ((x, w.T, y), (dy, w, dx), (dy.T, x, dw))
+        tensors = [tuple(map(torch.from_numpy, arrays)) for arrays in all_three]
+
+        def ours(arrays: Any = all_three) -> None:
+            for a, b, c in arrays:
+                product(a, b, c)
+
+        def numpy(arrays: Any = all_three) -> None:
+            for a, b, c in arrays:
+                np.dot(a, b, out=c)
+
+        def theirs(tensors: Any = tensors) -> None:
+            for a, b, c in tensors:
+                torch.mm(a, b, out=c)
+
+        times = in_turn({"minillm": ours, "numpy": numpy, "torch": theirs}, 15)
+        ratios[rows, size, width] = times.ratio("minillm", "torch"), times.ratio("numpy", "torch")
     return ratios
 
 
@@ -104,8 +127,8 @@ def main() -> None:
     minillm.set_num_threads(2)
     compiled, python = handing_over()
     print(f"handing a part to another thread: {compiled:.2f} us in machine code, {python:.0f} us in Python")
-    for shape, ratio in products().items():
-        print(f"x W^T {shape}: NumPy takes {ratio:.2f} of PyTorch's time on one thread")
+    for shape, (ours, numpy) in products().items():
+        print(f"products of x W^T {shape}: {ours:.2f} of PyTorch's time on one thread, NumPy's {numpy:.2f}")
     first, second = first_steps()
     print(f"the first step of a GPT: {first:.1f} s of CPU with the kernels to compile, {second:.1f} s with them kept")
 

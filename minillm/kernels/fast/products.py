@@ -1,12 +1,13 @@
 """Matrix products C = A B of float32 in machine code, on all threads.
 
-B is cut along both dimensions into blocks that fit the second cache. A block is brought into panels by all threads:
-of each row what makes a tile's width, one row after the other, so that memory is read in the order in which it lies.
-Then each thread computes tiles of rows of its own, some of them with one panel after the other. A is read where it
-is, or brought into the same order where its numbers of a column, not of a row, lie side by side.
+Each thread computes rows of C, or columns where these are more. It cuts B along both dimensions into blocks that fit
+the second cache, and brings a block into panels: of each row what makes a tile's width, one row after the other, so
+that memory is read in the order in which it lies. Then some tiles of rows meet one panel after the other. A is read
+where it is, or brought into order too where its numbers of a column, not of a row, lie side by side. The sums start
+from zero, from C or from a bias; GELU, and the sums of the columns of A that are the gradient of a bias, are taken
+while what they need is in the cache.
 
-What stands between OpenBLAS and this is the time of the tile: 6 rows of 4 vectors reach the speed of MKL on a
-processor with AVX-512, on which OpenBLAS 0.3.31 takes 1.15 times as long (``python -m benchmarks.threads``).
+How fast this is beside the libraries' products: ``python -m benchmarks.threads``.
 
 Each sum is made in the same order whatever the number of threads, so the results are the same bit for bit.
 
@@ -320,12 +321,12 @@ def _some_of_columns(
 def _on_all_threads(a: Any, b: Any, shape: Any, c: Any, start: Any, then: int, y: Any, sums: int) -> None:
     """Write A B into C; see :func:`_product`.
 
-    Each thread brings what it multiplies into panels of its own, which stay in its cache, so the side is cut for which
-    less is brought twice: rows, unless they are few or A has to be brought into order too.
+    Each thread brings what it multiplies into memory of its own, which stays in its cache; the longer side is cut, so
+    that it is the smaller matrix that each of them brings there.
     """
     rows, columns, depth = shape
     arguments = a, b, shape, c, start, then, y, sums
-    if rows >= columns or (a[2] == 4 and rows > 4 * _ROWS):
+    if rows >= columns:
         in_ranges(_some_of_rows, arguments, -(-rows // _ROWS), LEAST_PRODUCT // (_ROWS * columns * depth) + 1)
     else:
         in_ranges(_some_of_columns, arguments, -(-columns // _COLUMNS), LEAST_PRODUCT // (_COLUMNS * rows * depth) + 1)
