@@ -12,10 +12,14 @@ COLORS = {
     "torch": "#9a9a9a",
     "torch, fused": "#c4c4c4",
     "torch, compiled": "#dcdcdc",
+    "torch, bfloat16": "#8c6d8c",
+    "torch, int8": "#c2a5c2",
     "minillm numpy": "#4c78a8",
     "minillm numba": "#f58518",
     "minillm numpy, split": "#7fa7d1",
     "minillm numba, split": "#ffb066",
+    "minillm numba, bfloat16": "#b8432f",
+    "minillm numba, int8": "#e08a78",
 }
 FLOOR = "floor"
 
@@ -43,26 +47,27 @@ def draw(results: dict[str, Any], path: str) -> None:
     from matplotlib import pyplot as plt
 
     names = [n for n in known_names(results) if n not in (BASE, FLOOR)]
-    figure, axes = plt.subplots(figsize=(10, 0.6 + len(results) * (0.35 + 0.2 * len(names))))
-    height = 0.84 / max(len(names), 1)
-    ticks = []
-    for row, (key, result) in enumerate(results.items()):
+    groups = [[name for name in names if name in result["contestants"]] for result in results.values()]
+    rows = sum(map(len, groups)) + len(groups)  # each group is followed by an empty row
+    figure, axes = plt.subplots(figsize=(10, 1.4 + 0.22 * rows))
+    ticks, first = {}, 0
+    for (key, result), group in zip(results.items(), groups, strict=True):
         found = result["contestants"]
-        here = [name for name in names if name in found]
-        for i, name in enumerate(here):
-            y, ratio = row + (i - (len(here) - 1) / 2) * height, found[name]["median_ratio"]
-            axes.barh(y, ratio, height * 0.92, color=color_of(name))
-            axes.text(ratio + 0.01, y, f"{ratio:.2f}", va="center", fontsize=8)
+        for y, name in enumerate(group, first):
+            ratio = found[name]["median_ratio"]
+            axes.barh(y, ratio, 0.9, color=color_of(name))
+            axes.text(ratio + 0.01, y, f"{ratio:.2f}", va="center", fontsize=8, zorder=4)
             target = target_of(result["targets"], name)
             if target is not None:
                 axes.plot(target, y, "D", color="black", markersize=4)
         if FLOOR in found:
             floor = found[FLOOR]["median_ratio"]
-            axes.plot([floor] * 2, [row - 0.46, row + 0.46], color="#54a24b", linewidth=2.5)
-        ticks.append(f"{key}\n{short(result['title'])}")
+            axes.plot([floor] * 2, [first - 0.6, first + len(group) - 0.4], color="#54a24b", linewidth=2.5)
+        ticks[first + (len(group) - 1) / 2] = f"{key}\n{short(result['title'])}"
+        first += len(group) + 1
     axes.axvline(1, color="black", linewidth=1)
-    axes.set_yticks(range(len(ticks)), ticks, fontsize=8)
-    axes.invert_yaxis()
+    axes.set_yticks(list(ticks), list(ticks.values()), fontsize=8)
+    axes.set_ylim(first - 1, -1)
     measured = next(iter(results.values()))["measured"]
     axes.set_xlabel(
         f"time over PyTorch's (as it comes), {measured['threads']} threads, float32, {measured['date']}: "
@@ -88,7 +93,7 @@ def known_names(results: dict[str, Any]) -> list[str]:
 
 
 def color_of(name: str) -> str:
-    """Return the color of a contestant; kinds of one library and kernel set share it."""
+    """Return the color of a contestant; kinds without one have that of their library and kernel set."""
     return COLORS.get(name) or COLORS.get(name.partition(",")[0], "#b279a2")
 
 
