@@ -115,7 +115,7 @@ def _matrices(q: Array, k: Array, v: Array) -> tuple[Array, Array, Array, tuple[
 
 
 def _in_order(a: Array) -> Array:
-    """Return an array whose rows BLAS can read: numbers side by side, rows one after the other."""
+    """Return an array whose rows a product reads as they lie: numbers side by side, rows one after the other."""
     step = a.strides[2]
     return a if a.strides[3] == 4 and step % 4 == 0 and step >= 4 * a.shape[3] else np.ascontiguousarray(a)
 

@@ -21,7 +21,6 @@ from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["linear", "linear_backward", "linear_gelu"]
 
-_PACKED = 1_000_000  # multiplications, up to which 2 to 8 rows are faster in a product of tiles
 _LEAST = 1 << 15  # numbers to add that are worth a thread
 _SMALL = 1 << 17  # multiplications up to which NumPy's functions are as fast as a call from here
 _NOTHING = np.empty((0, 0), np.float32)
@@ -111,10 +110,8 @@ def linear_backward(
 
 
 def _reads_the_weight_once(rows: Array, weight: Array) -> bool:
-    """Return whether a loop over the rows of the weight is faster than OpenBLAS."""
-    if len(rows) > MOST_ROWS or (len(rows) > 1 and rows.size * len(weight) <= _PACKED):
-        return False
-    return bool(rows.flags.c_contiguous and weight.flags.c_contiguous)
+    """Return whether a loop over the rows of the weight is faster than a product of tiles."""
+    return bool(len(rows) <= MOST_ROWS and rows.flags.c_contiguous and weight.flags.c_contiguous)
 
 
 def _is_vector(bias: Array | None, length: int) -> bool:
