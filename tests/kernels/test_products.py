@@ -7,8 +7,6 @@ import pytest
 
 pytest.importorskip("numba", reason="needs numba (extra: fast)")
 
-from numba import njit
-
 import minillm
 from minillm.kernels.fast.products import affine, affine_gelu, multiply, multiply_and_add_up, multiply_here
 
@@ -16,31 +14,6 @@ SHAPES = [
     (1, 1, 1), (1, 300, 70), (2, 7, 33), (6, 64, 16), (7, 65, 65), (13, 384, 64), (50, 401, 130), (97, 12, 48),
     (5, 40, 2100), (300, 800, 200), (48, 32, 1025),
 ]  # fmt: skip
-
-
-@njit
-def product(a, b, c, kept):
-    multiply(a, b, c, kept)
-
-
-@njit
-def product_here(a, b, c, kept):
-    multiply_here(a, b, c, kept)
-
-
-@njit
-def product_and_sums(a, b, c, sums):
-    multiply_and_add_up(a, b, c, sums)
-
-
-@njit
-def map_rows(x, weight, bias, y):
-    affine(x, weight, bias, y)
-
-
-@njit
-def map_and_gelu(x, weight, bias, tanh, h, y):
-    affine_gelu(x, weight, bias, tanh, h, y)
 
 
 def matrix(rng, rows, columns, order):
@@ -62,7 +35,7 @@ def test_products_of_any_order(shape, of_a, of_b):
     around = np.full((M + 2, N + 2), 7, np.float32)
     c = around[1:-1, 1:-1]
     wanted = a.astype("float64") @ b
-    for run in (product, product_here):
+    for run in (multiply, multiply_here):
         c[:] = np.nan
         run(a, b, c, False)
         np.testing.assert_allclose(c, wanted, rtol=1e-4, atol=1e-4)
@@ -79,10 +52,10 @@ def test_products_with_sums(shape, order):
     rows, out, size = shape
     dy, x = matrix(rng, rows, out, order), matrix(rng, rows, size, "rows")
     c, sums = np.empty((out, size), np.float32), np.full(out, np.nan, np.float32)
-    product_and_sums(dy, x, c, sums)
+    multiply_and_add_up(dy, x, c, sums)
     np.testing.assert_allclose(c, dy.T.astype("float64") @ x, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(sums, dy.sum(0, dtype="float64"), rtol=1e-4, atol=1e-4)
-    product_and_sums(dy, x, c, sums[:0])
+    multiply_and_add_up(dy, x, c, sums[:0])
     np.testing.assert_allclose(c, dy.T.astype("float64") @ x, rtol=1e-4, atol=1e-4)
 
 
@@ -94,12 +67,12 @@ def test_affine_maps(shape):
     bias = rng.standard_normal(width, np.float32)
     y, h, z = (np.full((rows, width), np.nan, np.float32) for _ in range(3))
     wanted = x.astype("float64") @ weight.T
-    map_rows(x, weight, bias[:0], y)
+    affine(x, weight, bias[:0], y)
     np.testing.assert_allclose(y, wanted, rtol=1e-4, atol=1e-4)
-    map_rows(x, weight, bias, y)
+    affine(x, weight, bias, y)
     np.testing.assert_allclose(y, wanted + bias, rtol=1e-4, atol=1e-4)
     for tanh in (False, True):
-        map_and_gelu(x, weight, bias, tanh, h, z)
+        affine_gelu(x, weight, bias, tanh, h, z)
         np.testing.assert_array_equal(h, y)
         gelu = minillm.nn.functional.gelu(minillm.tensor(y), approximate="tanh" if tanh else "none")
         np.testing.assert_allclose(z, gelu.numpy(), rtol=1e-5, atol=1e-6)
@@ -117,8 +90,8 @@ def test_the_same_bits_on_any_number_of_threads(shape):
             for threads in (1, 2, 3):
                 minillm.set_num_threads(threads)
                 c, sums = np.empty((M, N), np.float32), np.empty(M, np.float32)
-                product(a, b, c, False)
-                product_and_sums(np.asarray(a.T), b, d := np.empty_like(c), sums)
+                multiply(a, b, c, False)
+                multiply_and_add_up(np.asarray(a.T), b, d := np.empty_like(c), sums)
                 results.append((c, d, sums))
         finally:
             minillm.set_num_threads(before)
@@ -131,7 +104,7 @@ def test_numbers_that_are_not_finite_stay_where_they_belong():
     a, b = np.ones((13, 20), np.float32), np.ones((20, 70), np.float32)
     a[12, 3], b[4, 69] = np.nan, np.inf
     c = np.empty((13, 70), np.float32)
-    product(a, b, c, False)
+    multiply(a, b, c, False)
     assert np.isnan(c[12]).all()
     assert np.isinf(c[:12, 69]).all()
     assert (c[:12, :69] == 20).all()

@@ -19,7 +19,8 @@ from numba.extending import overload
 from minillm.backend import Array
 from minillm.kernels.fast.elementary import plus
 from minillm.kernels.fast.pool import in_ranges
-from minillm.kernels.fast.vectors import prefetch, wide_vectors
+from minillm.kernels.fast.registers import address_of, fetch
+from minillm.kernels.fast.vectors import wide_vectors
 
 __all__ = ["MOST_ROWS", "few_rows", "scale_and_add", "widened"]
 
@@ -60,7 +61,7 @@ def _blocks(part: int, begin: int, end: int, x: Any, weight: Any, scale: Any, bi
     for o in range(first, min(last, whole), 4):
         if weight.itemsize < 4:
             for k in range(0, 4 * weight.shape[1] * weight.itemsize, 64):
-                prefetch(weight, o + _AHEAD, k)
+                fetch(address_of(weight) + (o + _AHEAD) * weight.strides[0] + k)
         for b in range(len(x)):
             y[b, o], y[b, o + 1], y[b, o + 2], y[b, o + 3] = _four(x[b], weight[o : o + 4])
     for o in range(max(first, whole), last):

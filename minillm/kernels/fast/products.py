@@ -51,6 +51,7 @@ _TOGETHER = 8  # tiles of rows that meet a panel while it is in the cache
 _NOTHING, _GELU, _GELU_TANH = 0, 1, 2  # what is done with a result
 _zero = np.float32(0)
 
+# Each has a function of its own, at this level: numba keeps no made functions on disk.
 _tile_1, _tile_2, _tile_3, _tile_4 = (tile_of(_ROWS, vectors) for vectors in (1, 2, 3, 4))
 
 
