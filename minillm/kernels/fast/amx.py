@@ -148,6 +148,15 @@ def split(typing_context: Any, source: Any, row: Any, pair: Any, place: Any) -> 
     return types.boolean(*[types.int64] * 4), write
 
 
+def _store_nowhere(builder: Any) -> None:
+    """Write the store of a tile, all its rows to the same place, where nobody reads it.
+
+    A processor that has stored no tile for some 0.6 us takes 0.3 us longer for the next.
+    """
+    nowhere = builder.bitcast(cgutils.alloca_once(builder, _bits), _pointer)
+    _call(builder, "tilestored64", _byte(4), nowhere, int64(0))
+
+
 # Left and right parts in an order in which only the first two of the left are loaded twice.
 _ORDER = [(0, 2), (0, 1), (1, 1), (1, 0), (0, 0), (2, 0)]
 _LINE = 64  # bytes of the cache
@@ -188,16 +197,13 @@ def multiply_block(
             for offset in (0, 64):
                 builder.call(fetch, [at(row, offset), _index(1), _index(3), _index(1)])
             row = builder.add(row, c_row)
-        nowhere = builder.bitcast(cgutils.alloca_once(builder, _bits), _pointer)
         before = builder.block
         body, after = builder.append_basic_block("step"), builder.append_basic_block("after")
         builder.branch(body)
         builder.position_at_end(body)
         left, of_a, of_b = (builder.phi(int64) for _ in range(3))
         loaded: dict[int, int] = {}
-        # A processor that has stored no tile for some 0.6 us takes 0.3 us longer for the next: so one is stored in
-        # each step, all its rows to the same place, where nobody reads it.
-        _call(builder, "tilestored64", _byte(4), nowhere, int64(0))
+        _store_nowhere(builder)
         for turn, (part_a, part_b) in enumerate(_ORDER):
             for tile, address, part in ((4, of_a, part_a), (6, of_b, part_b)):
                 if loaded.get(tile) != part:

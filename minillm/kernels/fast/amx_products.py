@@ -14,7 +14,7 @@ from numba import njit
 
 from minillm.kernels.fast import vector_products
 from minillm.kernels.fast.amx import BLOCK, SIZE, STEP, begin, end, multiply_block, split
-from minillm.kernels.fast.registers import address_of, fetch, load, store, turn
+from minillm.kernels.fast.registers import ON_STACK, address_of, copy_and_fill, fetch, keep, load, on_stack, store, turn
 from minillm.kernels.fast.vector_products import NOTHING, add_up, copy_block, finish, share
 
 __all__ = ["product"]
@@ -32,72 +32,75 @@ def _block(a: int, b: int, steps: int, c: Any, start: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _split_left(at: int, row: int, column: int, rows: int, depth: int, place: int, scratch: int) -> bool:
-    """Write the parts of a tile of A: pairs of a row side by side."""
-    if rows == _TILE and depth == STEP:
-        if column == 4:
-            direct: bool = split(at, row, 4 * _TILE, place)
-            return direct
-        if row == 4:
+def _split_tile(
+    at: int, step: int, k_step: int, count: int, depth: int, place: int, scratch: int, is_left: bool
+) -> bool:
+    """Write the parts of a tile; return whether all is finite.
+
+    Args:
+        at: the address of its first number.
+        step: from row to row of A, or from column to column of B, in bytes.
+        k_step: along the common dimension.
+        count: the rows or columns that are there; the others become zeros.
+        depth: the numbers of the common dimension that are there.
+        place: where the parts are written.
+        scratch: memory for the numbers of two tiles.
+        is_left: whether this is of A: pairs side by side; of B they are one below the other.
+    """
+    whole = count == _TILE and depth == STEP
+    turned = scratch + 4 * _TILE * STEP
+    if step != 4:  # along the common dimension they lie side by side, or are brought there
+        if k_step != 4 or not whole:
+            _gather(at, step, k_step, count, depth, scratch)
+            at, step = scratch, 4 * STEP
+        if not is_left:
+            turn(at, step, turned, 4 * _TILE)
+            turn(at + 4 * _TILE, step, turned + 4 * _TILE * _TILE, 4 * _TILE)
+            at, k_step = turned, 4 * _TILE
+    else:
+        if is_left:
             for k in range(_AHEAD, _AHEAD + STEP):
-                fetch(at + k * column)
-            turn(at, column, scratch, 4 * STEP)
-            turn(at + _TILE * column, column, scratch + 4 * _TILE, 4 * STEP)
-    if rows < _TILE or depth < STEP or row != 4:
-        _gather(at, row, column, rows, depth, scratch, 4 * STEP, 4)
-    finite: bool = split(scratch, 4 * STEP, 4 * _TILE, place)
+                fetch(at + k * k_step)
+        if not whole:
+            for k in range(STEP):
+                copy_and_fill(at + k * k_step, scratch + 4 * _TILE * k, count if k < depth else 0)
+            at, k_step = scratch, 4 * _TILE
+        if is_left:
+            turn(at, k_step, turned, 4 * STEP)
+            turn(at + _TILE * k_step, k_step, turned + 4 * _TILE, 4 * STEP)
+            at, step = turned, 4 * STEP
+    row, pair = (step, 4 * _TILE) if is_left else (k_step, _TILE * k_step)
+    finite: bool = split(at, row, pair, place)
     return finite
 
 
 @njit(cache=True, nogil=True)
-def _split_right(at: int, row: int, column: int, columns: int, depth: int, place: int, scratch: int) -> bool:
-    """Write the parts of a tile of B: pairs of a column one below the other."""
-    if columns == _TILE and depth == STEP:
-        if column == 4:
-            direct: bool = split(at, row, _TILE * row, place)
-            return direct
-        if row == 4:
-            turn(at, column, scratch, 4 * _TILE)
-            turn(at + 4 * _TILE, column, scratch + 4 * _TILE * _TILE, 4 * _TILE)
-    if columns < _TILE or depth < STEP or row != 4:
-        _gather(at, column, row, columns, depth, scratch, 4, 4 * _TILE)
-    finite: bool = split(scratch, 4 * _TILE, 4 * _TILE * _TILE, place)
-    return finite
+def _gather(at: int, step: int, k_step: int, count: int, depth: int, place: int) -> None:
+    """Copy what is there of a tile, a row or column after the other, and zeros where there is nothing."""
+    for i in range(_TILE):
+        source, to, there = at + i * step, place + 4 * STEP * i, depth if i < count else 0
+        if k_step == 4:
+            copy_and_fill(source, to, there)
+            copy_and_fill(source + 4 * _TILE, to + 4 * _TILE, there - _TILE)
+        else:
+            for k in range(STEP):
+                store(to + 4 * k, load(source + k * k_step) if k < there else _zero)
 
 
 @njit(cache=True, nogil=True)
-def _gather(at: int, row: int, column: int, rows: int, depth: int, to: int, to_row: int, to_column: int) -> None:
-    """Copy a part of a tile, and zeros where there is nothing."""
-    for r in range(_TILE):
-        for k in range(STEP):
-            there = r < rows and k < depth
-            store(to + r * to_row + k * to_column, load(at + r * row + k * column) if there else _zero)
+def _pack(m: Any, count: int, depth: int, place: int, scratch: int, is_left: bool) -> bool:
+    """Write the parts of rows of A or columns of B: by BLOCK, of each one step of the common dimension after the other.
 
-
-@njit(cache=True, nogil=True)
-def _pack_left(a: Any, rows: int, depth: int, place: int, scratch: int) -> bool:
-    """Write the parts of up to BLOCK rows of A, one step of the common dimension after the other."""
-    at, row, column = a
-    finite = True
-    for k in range(0, depth, STEP):
-        for r in range(0, rows, _TILE):
-            to = place + k // STEP * SIZE + r // _TILE * _BYTES_OF_TILE
-            here = min(_TILE, rows - r), min(STEP, depth - k)
-            finite &= _split_left(at + r * row + k * column, row, column, here[0], here[1], to, scratch)
-    return finite
-
-
-@njit(cache=True, nogil=True)
-def _pack_right(b: Any, columns: int, depth: int, place: int, scratch: int) -> bool:
-    """Write the parts of a block of B: panels of BLOCK columns, in each one step after the other."""
-    at, row, column = b
+    Of the last block, the tile that has no row or column stays as it is: what comes of it is not used.
+    """
+    at, step, k_step = m
     finite = True
     panel = (depth + STEP - 1) // STEP * SIZE
     for k in range(0, depth, STEP):
-        for j in range(0, columns, _TILE):
-            to = place + j // BLOCK * panel + k // STEP * SIZE + j % BLOCK // _TILE * _BYTES_OF_TILE
-            here = min(_TILE, columns - j), min(STEP, depth - k)
-            finite &= _split_right(at + k * row + j * column, row, column, here[0], here[1], to, scratch)
+        for i in range(0, count, _TILE):
+            to = place + i // BLOCK * panel + k // STEP * SIZE + i % BLOCK // _TILE * _BYTES_OF_TILE
+            first, here, deep = at + i * step + k * k_step, min(_TILE, count - i), min(STEP, depth - k)
+            finite &= _split_tile(first, step, k_step, here, deep, to, scratch, is_left)
     return finite
 
 
@@ -125,8 +128,9 @@ def product(a: Any, b: Any, shape: Any, c: Any, start: Any, then: int, y: Any, s
     (rows, columns, depth), (at_a, a_row, a_column), (at_b, b_row, b_column) = shape, a, b
     deep, wide = share(depth, _DEPTH, STEP), share(columns, _WIDTH, BLOCK)
     size_b, size_a = wide // BLOCK * (deep // STEP) * SIZE, deep // STEP * SIZE
-    memory = np.empty((size_b + size_a + 4 * BLOCK * BLOCK + 4 * _TILE * STEP + 64) // 4, np.float32)
-    panels = address_of(memory) + -address_of(memory) % 64
+    size = size_b + size_a + 4 * BLOCK * BLOCK + 8 * _TILE * STEP
+    memory = np.empty(0 if size <= ON_STACK else size // 4 + 16, np.float32)
+    panels = on_stack() if size <= ON_STACK else address_of(memory) + -address_of(memory) % 64
     of_rows = panels + size_b
     edge = of_rows + size_a
     scratch = edge + 4 * BLOCK * BLOCK
@@ -140,7 +144,7 @@ def product(a: Any, b: Any, shape: Any, c: Any, start: Any, then: int, y: Any, s
             if k == 0:
                 begun = (start[0] + 4 * j, start[1]) if start[0] else (0, 0)
             block = at_b + k * b_row + j * b_column, b_row, b_column
-            finite = _pack_right(block, width, here, panels, scratch)
+            finite = _pack((block[0], b_column, b_row), width, here, panels, scratch, False)
             for row in range(0, rows, BLOCK):
                 number = min(BLOCK, rows - row)
                 part = at_a + row * a_row + k * a_column, a_row, a_column
@@ -148,7 +152,7 @@ def product(a: Any, b: Any, shape: Any, c: Any, start: Any, then: int, y: Any, s
                 begun_rows = begun[0] + row * begun[1] if begun[0] else 0, begun[1]
                 if sums and j == 0:
                     add_up(part, (0, number), here, sums + 4 * row)
-                if _pack_left(part, number, here, of_rows, scratch) and finite:
+                if _pack(part, number, here, of_rows, scratch, True) and finite:
                     _some_rows(number, width, here, of_rows, panels, to_rows, begun_rows, edge)
                 else:
                     vector_products.product(
@@ -157,4 +161,4 @@ def product(a: Any, b: Any, shape: Any, c: Any, start: Any, then: int, y: Any, s
                 if then != NOTHING and k + here == depth:
                     finish((row, row + number), width, to, then, (y[0] + 4 * j, y[1]))
     end()
-    memory[0] = 0  # it has to live up to here
+    keep(memory)

@@ -26,7 +26,7 @@ from minillm.kernels.fast.vector_products import COLUMNS, GELU, GELU_TANH, NOTHI
 __all__ = ["LEAST_PRODUCT", "affine", "affine_gelu", "are_matrices", "multiply", "multiply_and_add_up", "multiply_here"]
 
 LEAST_PRODUCT = 1 << 18  # multiplications that are worth a thread: two to three microseconds
-_LEAST = 8  # rows, columns and depth of a product for the matrix unit
+_LEAST = 24  # columns and depth of a product for the matrix unit, and as many rows as a block
 
 
 def are_matrices(*arrays: Array) -> bool:
@@ -38,7 +38,7 @@ def are_matrices(*arrays: Array) -> bool:
 def _by_unit(shape: Any) -> bool:
     """Return whether a product is one for the matrix unit."""
     rows, columns, depth = shape
-    answer: bool = min(rows, columns, depth) >= _LEAST and allowed()
+    answer: bool = rows >= BLOCK and min(columns, depth) >= _LEAST and allowed()
     return answer
 
 

@@ -17,19 +17,24 @@ from typing import Any
 
 import llvmlite.binding
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 
 from minillm.kernels.fast.outlined import int64, typed_intrinsic
 
 __all__ = [
     "LANES",
+    "ON_STACK",
     "REGISTERS",
     "add_vector",
     "address_of",
+    "copy_and_fill",
+    "copy_first",
     "copy_vector",
     "fetch",
+    "keep",
     "load",
+    "on_stack",
     "row_at",
     "store",
     "tile_of",
@@ -40,6 +45,7 @@ _features = llvmlite.binding.get_host_cpu_features()
 _has_32 = _features.get("avx512f") or not llvmlite.binding.get_process_triple().startswith(("x86_64", "i686"))
 LANES = 16 if _features.get("avx512f") else 8 if _features.get("avx2") else 4  # numbers in a vector
 REGISTERS = 32 if _has_32 else 16
+ON_STACK = 1 << 17  # bytes
 _GROUP = 3  # rows whose addresses are found from one: x86 adds a step once or twice for nothing
 
 _index, _float = ir.IntType(32), ir.FloatType()
@@ -182,6 +188,49 @@ def copy_vector(typing_context: Any, source: Any, place: Any) -> Any:
     return types.none(types.int64, types.int64), write
 
 
+def _masked(builder: Any, name: str, kind: Any, arguments: list[Any]) -> Any:
+    """Write a load or store of some numbers of a vector."""
+    function = ir.FunctionType(kind, [argument.type for argument in arguments])
+    full = f"llvm.masked.{name}.v{LANES}f32.p0"
+    return builder.call(cgutils.get_or_insert_function(builder.module, function, full), arguments)
+
+
+def _first(builder: Any, count: Any) -> Any:
+    """Write a mask that is 1 for so many numbers of a vector."""
+    kind = ir.VectorType(int64, LANES)
+    single = builder.insert_element(ir.Constant(kind, ir.Undefined), count, _index(0))
+    everywhere = builder.shuffle_vector(single, single, ir.Constant(ir.VectorType(_index, LANES), None))
+    return builder.icmp_signed("<", ir.Constant(kind, list(range(LANES))), everywhere)
+
+
+@typed_intrinsic
+def copy_first(typing_context: Any, source: Any, place: Any, count: Any) -> Any:
+    """Copy up to LANES numbers from an address to another."""
+
+    def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, place, count = arguments
+        mask, of_four = _first(builder, count), _index(4)
+        loaded = [_at(builder, source, 0), of_four, mask, ir.Constant(_vector, None)]
+        numbers = _masked(builder, "load", _vector, loaded)
+        _masked(builder, "store", ir.VoidType(), [numbers, _at(builder, place, 0), of_four, mask])
+        return context.get_dummy_value()
+
+    return types.none(*[types.int64] * 3), write
+
+
+@typed_intrinsic
+def copy_and_fill(typing_context: Any, source: Any, place: Any, count: Any) -> Any:
+    """Write LANES numbers: up to so many from an address, and zeros."""
+
+    def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, place, count = arguments
+        loaded = [_at(builder, source, 0), _index(4), _first(builder, count), ir.Constant(_vector, None)]
+        builder.store(_masked(builder, "load", _vector, loaded), _at(builder, place, 0), align=4)
+        return context.get_dummy_value()
+
+    return types.none(*[types.int64] * 3), write
+
+
 @typed_intrinsic
 def add_vector(typing_context: Any, source: Any, place: Any) -> Any:
     """Add LANES numbers from an address to those at another."""
@@ -242,6 +291,22 @@ def turn(typing_context: Any, source: Any, source_row: Any, place: Any, place_ro
 
 
 @typed_intrinsic
+def on_stack(typing_context: Any) -> Any:
+    """Return the address of ON_STACK bytes that live until the function that calls this returns.
+
+    All threads take other memory from one place, one after the other: half a microsecond where two want some.
+    """
+
+    def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        with builder.goto_entry_block():
+            memory = builder.alloca(ir.ArrayType(ir.IntType(8), ON_STACK))
+            memory.align = 64
+        return builder.ptrtoint(memory, int64)
+
+    return types.int64(), write
+
+
+@typed_intrinsic
 def address_of(typing_context: Any, array: Any) -> Any:
     """Return the address of the first number of an array, which has to live on meanwhile."""
 
@@ -250,6 +315,13 @@ def address_of(typing_context: Any, array: Any) -> Any:
         return builder.ptrtoint(data, context.get_value_type(types.int64))
 
     return types.int64(array), write
+
+
+@njit(cache=True, nogil=True)
+def keep(memory: Any) -> None:
+    """Let an array whose address is used live up to here."""
+    if memory.size:
+        memory[0] = 0
 
 
 @typed_intrinsic

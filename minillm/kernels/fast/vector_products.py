@@ -18,12 +18,16 @@ from numba import njit
 from minillm.kernels.fast.gelu import gelu_of_vector, gelu_tanh_of_vector
 from minillm.kernels.fast.registers import (
     LANES,
+    ON_STACK,
     REGISTERS,
     add_vector,
     address_of,
+    copy_first,
     copy_vector,
     fetch,
+    keep,
     load,
+    on_stack,
     row_at,
     store,
     tile_of,
@@ -172,8 +176,8 @@ def _pack_rows(a: Any, some: Any, depth: int, place: int) -> None:
 def copy_block(rows: int, columns: int, source: Any, target: Any) -> None:
     """Copy a part of a matrix; each is an address and a step from row to row, in bytes."""
     for r in range(rows):
-        for i in range(columns):
-            store(target[0] + r * target[1] + 4 * i, load(source[0] + r * source[1] + 4 * i))
+        for i in range(0, columns, LANES):
+            copy_first(source[0] + r * source[1] + 4 * i, target[0] + r * target[1] + 4 * i, columns - i)
 
 
 @njit(cache=True, nogil=True)
@@ -258,9 +262,9 @@ def product(a: Any, b: Any, shape: Any, c: Any, start: Any, then: int, y: Any, s
     """
     (rows, columns, depth), (at_a, a_row, a_column), (at_b, b_row, b_column) = shape, a, b
     deep, wide = share(depth, _DEPTH, 1), share(columns, _WIDTH, COLUMNS)
-    numbers = deep * wide + _TOGETHER * _bytes_of_tile(deep) // 4 + ROWS * COLUMNS
-    memory = np.empty(numbers + 16, np.float32)
-    panels = address_of(memory) + -address_of(memory) % 64
+    size = 4 * (deep * wide + ROWS * COLUMNS) + _TOGETHER * _bytes_of_tile(deep)
+    memory = np.empty(0 if size <= ON_STACK else size // 4 + 16, np.float32)
+    panels = on_stack() if size <= ON_STACK else address_of(memory) + -address_of(memory) % 64
     of_rows = panels + 4 * deep * wide
     edge = of_rows + _TOGETHER * _bytes_of_tile(deep)
     for i in range(ROWS * COLUMNS):
@@ -280,4 +284,4 @@ def product(a: Any, b: Any, shape: Any, c: Any, start: Any, then: int, y: Any, s
                 _some_rows(some, block, panels, (rows, width, here), to, begun, 0 if j else sums, of_rows, edge)
                 if then != NOTHING and k + here == depth:
                     finish(some, width, to, then, (y[0] + 4 * j, y[1]))
-    memory[0] = 0  # it has to live up to here
+    keep(memory)
