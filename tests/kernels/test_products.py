@@ -1,4 +1,7 @@
-"""Matrix products in machine code: any shape, order and view, the same bits on any number of threads."""
+"""Matrix products in machine code: any shape, order and view, the same bits on any number of threads.
+
+All of it by vectors, and by the processor's matrix unit where it has one.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,24 @@ import pytest
 pytest.importorskip("numba", reason="needs numba (extra: fast)")
 
 import minillm
+from minillm.kernels.fast import amx
 from minillm.kernels.fast.products import affine, affine_gelu, multiply, multiply_and_add_up, multiply_here
 
 SHAPES = [
     (1, 1, 1), (1, 300, 70), (2, 7, 33), (6, 64, 16), (7, 65, 65), (13, 384, 64), (50, 401, 130), (97, 12, 48),
-    (5, 40, 2100), (300, 800, 200), (48, 32, 1025),
+    (5, 40, 2100), (300, 800, 200), (48, 32, 1025), (32, 32, 32), (33, 31, 47), (70, 1100, 500), (40, 64, 24),
 ]  # fmt: skip
+
+
+@pytest.fixture(params=["vectors", "matrix unit"], autouse=True)
+def unit(request):
+    """Let products use the matrix unit, or not."""
+    used = request.param == "matrix unit"
+    if used and not amx.is_available():
+        pytest.skip("this processor has no matrix unit, or the system keeps it")
+    amx.allow(used)
+    yield used
+    amx.allow(True)
 
 
 def matrix(rng, rows, columns, order):
@@ -100,11 +115,53 @@ def test_the_same_bits_on_any_number_of_threads(shape):
                 np.testing.assert_array_equal(ours, theirs)
 
 
-def test_numbers_that_are_not_finite_stay_where_they_belong():
-    a, b = np.ones((13, 20), np.float32), np.ones((20, 70), np.float32)
-    a[12, 3], b[4, 69] = np.nan, np.inf
-    c = np.empty((13, 70), np.float32)
+@pytest.mark.parametrize("shape", [(13, 20, 70), (100, 600, 450)])
+def test_numbers_that_are_not_finite_stay_where_they_belong(shape):
+    M, K, N = shape
+    a, b = np.ones((M, K), np.float32), np.ones((K, N), np.float32)
+    a[M - 1, 3], b[4, N - 1] = np.nan, np.inf
+    c = np.empty((M, N), np.float32)
     multiply(a, b, c, False)
-    assert np.isnan(c[12]).all()
-    assert np.isinf(c[:12, 69]).all()
-    assert (c[:12, :69] == 20).all()
+    assert np.isnan(c[M - 1]).all()
+    assert np.isposinf(c[: M - 1, N - 1]).all()
+    assert (c[: M - 1, : N - 1] == K).all()
+    a[M - 1, 3], b[4, N - 1] = -np.inf, 1
+    multiply(a, b, c, False)
+    assert np.isneginf(c[M - 1]).all()
+    assert (c[: M - 1] == K).all()
+
+
+def test_whole_numbers_are_multiplied_exactly():
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(-300, 301, shape).astype(np.float32) for shape in ((50, 160), (160, 90)))
+    c = np.empty((50, 90), np.float32)
+    multiply(a, b, c, False)
+    np.testing.assert_array_equal(c, a.astype("int64") @ b.astype("int64"))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-12, 1e15])
+@pytest.mark.parametrize(("kind", "most"), [("normal", 2**-25), ("positive", 2**-21), ("of all sizes", 2**-23)])
+def test_products_are_as_exact_as_sums_of_float32(kind, most, scale):
+    """All 24 bits count: without any one of the six products of parts these bounds do not hold."""
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((64, 700), np.float32), rng.standard_normal((700, 96), np.float32)
+    if kind == "positive":
+        a, b = np.abs(a), np.abs(b)
+    if kind == "of all sizes":
+        a, b = (m * np.exp2(rng.integers(-12, 12, m.shape)).astype(np.float32) for m in (a, b))
+    a = a * np.float32(scale)
+    c = np.empty((64, 96), np.float32)
+    multiply(a, b, c, False)
+    exact = a.astype("float64") @ b.astype("float64")
+    size = np.abs(a).astype("float64") @ np.abs(b).astype("float64")
+    assert (np.abs(c - exact) / size).mean() < most
+
+
+def test_the_largest_and_smallest_numbers():
+    a, b = np.zeros((40, 64), np.float32), np.zeros((64, 48), np.float32)
+    np.fill_diagonal(a, 1)
+    b[:] = np.float32(3.4028235e38)
+    b[5], b[6] = np.float32(1.1754944e-38), np.float32(1.00000012)
+    c = np.empty((40, 48), np.float32)
+    multiply(a, b, c, False)
+    np.testing.assert_array_equal(c, b[:40])
