@@ -3,12 +3,14 @@
     python -m benchmarks.threads
 
 Handing half of a loop to another thread: in machine code, and in Python. Products of the workloads' shapes on one
-thread, forward and backward: minillm's in machine code and NumPy's over PyTorch's. A training step of a small GPT in
+thread, forward and backward: minillm's by the processor's matrix unit (where there is one) and by vectors, and NumPy's,
+over PyTorch's; and how far each is off, beside the sum of the sizes of what is added. A training step of a small GPT in
 a process that keeps no machine code yet, and in one that finds it.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import statistics
 import subprocess
@@ -73,22 +75,26 @@ def handing_over() -> tuple[float, float]:
     )
 
 
-def products() -> dict[tuple[int, int, int], tuple[float, float]]:
-    """Return the times of x W^T, dy W and dy^T x over PyTorch's on one thread: minillm's, and NumPy's."""
+def products() -> dict[tuple[int, int, int], dict[str, float]]:
+    """Return the times of x W^T, dy W and dy^T x over PyTorch's on one thread, of each way to multiply."""
     import torch
 
+    from minillm.kernels.fast import amx
     from minillm.kernels.fast.products import multiply
 
     minillm.set_num_threads(1)
     torch.set_num_threads(1)
+    random = np.random.default_rng(0)
     ratios = {}
     for rows, size, width in SHAPES:
-        x, w, dy = (np.ones(shape, np.float32) for shape in ((rows, size), (width, size), (rows, width)))
+        # A unit that multiplies numbers of one value, such as zeros, needs less power and runs faster.
+        x, w, dy = (random.standard_normal(s, np.float32) for s in ((rows, size), (width, size), (rows, width)))
         y, dx, dw = np.empty_like(dy), np.empty_like(x), np.empty_like(w)
         all_three = ((x, w.T, y), (dy, w, dx), (dy.T, x, dw))
         tensors = [tuple(map(torch.from_numpy, arrays)) for arrays in all_three]
 
-        def ours(arrays: Any = all_three) -> None:
+        def ours(by_unit: bool, arrays: Any = all_three) -> None:
+            amx.allow(by_unit)
             for a, b, c in arrays:
                 multiply(a, b, c, False)
 
@@ -100,9 +106,36 @@ def products() -> dict[tuple[int, int, int], tuple[float, float]]:
             for a, b, c in tensors:
                 torch.mm(a, b, out=c)
 
-        times = in_turn({"minillm": ours, "numpy": numpy, "torch": theirs}, 15)
-        ratios[rows, size, width] = times.ratio("minillm", "torch"), times.ratio("numpy", "torch")
+        ways: dict[str, Callable[[], Any]] = {
+            "matrix unit": functools.partial(ours, True),
+            "vectors": functools.partial(ours, False),
+            "NumPy": numpy,
+        }
+        if not amx.is_available():
+            del ways["matrix unit"]
+        times = in_turn({**ways, "torch": theirs}, 15)
+        amx.allow(True)
+        ratios[rows, size, width] = {way: times.ratio(way, "torch") for way in ways}
     return ratios
+
+
+def errors(depth: int) -> dict[str, float]:
+    """Return how far sums of so many products are off: the mean, beside the sum of the sizes of the products."""
+    import torch
+
+    from minillm.kernels.fast import amx
+    from minillm.kernels.fast.products import multiply
+
+    random = np.random.default_rng(0)
+    a, b = random.standard_normal((256, depth), np.float32), random.standard_normal((depth, 256), np.float32)
+    exact, size = a.astype(np.float64) @ b, np.abs(a).astype(np.float64) @ np.abs(b)
+    results = {"NumPy": a @ b, "torch": (torch.from_numpy(a) @ torch.from_numpy(b)).numpy()}
+    for way in ("vectors", "matrix unit") if amx.is_available() else ("vectors",):
+        amx.allow(way == "matrix unit")
+        multiply(a, b, result := np.empty_like(exact, np.float32), False)
+        results[way] = result
+    amx.allow(True)
+    return {way: float((np.abs(result - exact) / size).mean()) for way, result in results.items()}
 
 
 def first_steps() -> tuple[float, float]:
@@ -122,8 +155,11 @@ def main() -> None:
     minillm.set_num_threads(2)
     compiled, python = handing_over()
     print(f"handing a part to another thread: {compiled:.2f} us in machine code, {python:.0f} us in Python")
-    for shape, (ours, numpy) in products().items():
-        print(f"products of x W^T {shape}: {ours:.2f} of PyTorch's time on one thread, NumPy's {numpy:.2f}")
+    for shape, ratios in products().items():
+        said = ", ".join(f"{way} {ratio:.2f}" for way, ratio in ratios.items())
+        print(f"products of x W^T {shape} over PyTorch's time on one thread: {said}")
+    for depth in (128, 512, 2048):
+        print(f"errors of sums of {depth}:", ", ".join(f"{way} {error:.1e}" for way, error in errors(depth).items()))
     first, second = first_steps()
     print(f"the first step of a GPT: {first:.1f} s of CPU with the kernels to compile, {second:.1f} s with them kept")
 

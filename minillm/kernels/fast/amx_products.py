@@ -14,6 +14,7 @@ from numba import njit
 
 from minillm.kernels.fast import vector_products
 from minillm.kernels.fast.amx import BLOCK, SIZE, STEP, begin, end, multiply_block, split
+from minillm.kernels.fast.outlined import by_name
 from minillm.kernels.fast.registers import ON_STACK, address_of, copy_and_fill, fetch, keep, load, on_stack, store, turn
 from minillm.kernels.fast.vector_products import NOTHING, add_up, copy_block, finish, share
 
@@ -122,10 +123,12 @@ def _some_rows(rows: int, columns: int, depth: int, a: int, b: int, c: Any, star
         copy_block(rows, width, whole, to)
 
 
-@njit(cache=True, nogil=True)
-def product(a: Any, b: Any, shape: Any, c: Any, start: Any, then: int, y: Any, sums: int) -> None:
-    """Write A B into C; see :func:`minillm.kernels.fast.vector_products.product`."""
-    (rows, columns, depth), (at_a, a_row, a_column), (at_b, b_row, b_column) = shape, a, b
+@by_name("minillm_product_by_unit", 17)
+def product(
+    a: int, a_row: int, a_column: int, b: int, b_row: int, b_column: int, rows: int, columns: int, depth: int, c: int,
+    c_row: int, start: int, start_row: int, then: int, y: int, y_row: int, sums: int,
+) -> None:  # fmt: skip
+    """Write A B into C, in this thread; see :func:`minillm.kernels.fast.vector_products.product`."""
     deep, wide = share(depth, _DEPTH, STEP), share(columns, _WIDTH, BLOCK)
     size_b, size_a = wide // BLOCK * (deep // STEP) * SIZE, deep // STEP * SIZE
     size = size_b + size_a + 4 * BLOCK * BLOCK + 8 * _TILE * STEP
@@ -137,28 +140,26 @@ def product(a: Any, b: Any, shape: Any, c: Any, start: Any, then: int, y: Any, s
     begin()
     for j in range(0, columns, wide):
         width = min(wide, columns - j)
-        to = c[0] + 4 * j, c[1]
         for k in range(0, depth, deep):
             here = min(deep, depth - k)
-            begun = to
-            if k == 0:
-                begun = (start[0] + 4 * j, start[1]) if start[0] else (0, 0)
-            block = at_b + k * b_row + j * b_column, b_row, b_column
-            finite = _pack((block[0], b_column, b_row), width, here, panels, scratch, False)
+            block = b + k * b_row + j * b_column
+            finite = _pack((block, b_column, b_row), width, here, panels, scratch, False)
             for row in range(0, rows, BLOCK):
                 number = min(BLOCK, rows - row)
-                part = at_a + row * a_row + k * a_column, a_row, a_column
-                to_rows = to[0] + row * to[1], to[1]
-                begun_rows = begun[0] + row * begun[1] if begun[0] else 0, begun[1]
+                part, to = a + row * a_row + k * a_column, c + 4 * j + row * c_row
+                begun, begun_row = to, c_row
+                if k == 0:
+                    begun, begun_row = start + 4 * j + row * start_row if start else 0, start_row
                 if sums and j == 0:
-                    add_up(part, (0, number), here, sums + 4 * row)
-                if _pack(part, number, here, of_rows, scratch, True) and finite:
-                    _some_rows(number, width, here, of_rows, panels, to_rows, begun_rows, edge)
+                    add_up((part, a_row, a_column), (0, number), here, sums + 4 * row)
+                if _pack((part, a_row, a_column), number, here, of_rows, scratch, True) and finite:
+                    _some_rows(number, width, here, of_rows, panels, (to, c_row), (begun, begun_row), edge)
                 else:
                     vector_products.product(
-                        part, block, (number, width, here), to_rows, begun_rows, NOTHING, (0, 0), 0
+                        part, a_row, a_column, block, b_row, b_column, number, width, here, to, c_row, begun,
+                        begun_row, NOTHING, 0, 0, 0,
                     )  # fmt: skip
                 if then != NOTHING and k + here == depth:
-                    finish((row, row + number), width, to, then, (y[0] + 4 * j, y[1]))
+                    finish((0, number), width, (to, c_row), then, (y + 4 * j + row * y_row, y_row))
     end()
     keep(memory)

@@ -1,4 +1,4 @@
-"""Calls of compiled loops as something that another thread can make: a function and the place of its arguments.
+"""Functions that are called by their address or name, and loops that another thread can call.
 
 A loop and its arguments become a function of four numbers, (where the arguments are, part, number of parts, number of
 items), which takes the arguments from there, finds the bounds of its part and calls the loop. Its address fits a word
@@ -7,14 +7,16 @@ of memory, whatever the loop and the types of its arguments.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import llvmlite.binding
 from llvmlite import ir
-from numba import types
+from numba import cfunc, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["call", "int64", "ranges_of", "slices_of", "typed_intrinsic"]
+__all__ = ["by_name", "call", "int64", "ranges_of", "slices_of", "typed_intrinsic"]
 
 typed_intrinsic: Any = intrinsic  # it takes the typing context away, which its own type does not tell
 int64 = ir.IntType(64)
@@ -74,6 +76,25 @@ def _outlined(
         return context.make_tuple(builder, types.UniTuple(types.int64, 2), pair)
 
     return write
+
+
+def by_name(name: str, count: int) -> Callable[[Callable[..., None]], Any]:
+    """Compile a function of so many whole numbers once; compiled code calls what this returns, and finds it by name.
+
+    Else numba would compile it anew into each function that calls it, which takes a second where it is a large one.
+    """
+
+    def compile_it(function: Callable[..., None]) -> Any:
+        kind = types.void(*[types.int64] * count)
+        compiled = cfunc(kind, cache=True)(function)
+        llvmlite.binding.add_symbol(name, compiled.address)
+        _compiled.append(compiled)
+        return types.ExternalFunction(name, kind)
+
+    return compile_it
+
+
+_compiled: list[Any] = []  # machine code goes when nobody holds it
 
 
 @typed_intrinsic

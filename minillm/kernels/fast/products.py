@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import llvmlite.binding
 import numpy as np
-from numba import cfunc, njit, types
+from numba import njit
 
 from minillm.backend import Array
 from minillm.kernels.fast import amx_products, vector_products
 from minillm.kernels.fast.amx import BLOCK, allowed
+from minillm.kernels.fast.outlined import by_name
 from minillm.kernels.fast.pool import in_ranges
 from minillm.kernels.fast.registers import address_of
 from minillm.kernels.fast.vector_products import COLUMNS, GELU, GELU_TANH, NOTHING, ROWS
@@ -35,93 +35,80 @@ def are_matrices(*arrays: Array) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _by_unit(shape: Any) -> bool:
+def _by_unit(rows: int, columns: int, depth: int) -> bool:
     """Return whether a product is one for the matrix unit."""
-    rows, columns, depth = shape
     answer: bool = rows >= BLOCK and min(columns, depth) >= _LEAST and allowed()
     return answer
 
 
 @njit(cache=True, nogil=True)
-def _product(a: Any, b: Any, shape: Any, c: Any, start: Any, then: int, y: Any, sums: int, by_unit: bool) -> None:
+def _product(
+    a: int, a_row: int, a_column: int, b: int, b_row: int, b_column: int, rows: int, columns: int, depth: int, c: int,
+    c_row: int, start: int, start_row: int, then: int, y: int, y_row: int, sums: int,
+    by_unit: bool,
+) -> None:  # fmt: skip
     if by_unit:
-        amx_products.product(a, b, shape, c, start, then, y, sums)
+        amx_products.product(
+            a, a_row, a_column, b, b_row, b_column, rows, columns, depth, c, c_row,
+            start, start_row, then, y, y_row, sums,
+        )  # fmt: skip
     else:
-        vector_products.product(a, b, shape, c, start, then, y, sums)
+        vector_products.product(
+            a, a_row, a_column, b, b_row, b_column, rows, columns, depth, c, c_row,
+            start, start_row, then, y, y_row, sums,
+        )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
 def _some_of_rows(
-    part: int, begin: int, end: int, a: Any, b: Any, shape: Any, c: Any, start: Any, then: int, y: Any, sums: int,
+    part: int, begin: int, end: int,
+    a: int, a_row: int, a_column: int, b: int, b_row: int, b_column: int, rows: int, columns: int, depth: int, c: int,
+    c_row: int, start: int, start_row: int, then: int, y: int, y_row: int, sums: int,
     by_unit: bool, multiple: int,
 ) -> None:  # fmt: skip
-    first, last = begin * multiple, min(end * multiple, shape[0])
+    first, last = begin * multiple, min(end * multiple, rows)
     _product(
-        (a[0] + first * a[1], a[1], a[2]), b, (last - first, shape[1], shape[2]), (c[0] + first * c[1], c[1]),
-        (start[0] + first * start[1] if start[0] else 0, start[1]), then, (y[0] + first * y[1], y[1]),
+        a + first * a_row, a_row, a_column, b, b_row, b_column, last - first, columns, depth, c + first * c_row, c_row,
+        start + first * start_row if start else 0, start_row, then, y + first * y_row, y_row,
         sums + 4 * first if sums else 0, by_unit,
     )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
 def _some_of_columns(
-    part: int, begin: int, end: int, a: Any, b: Any, shape: Any, c: Any, start: Any, then: int, y: Any, sums: int,
-    by_unit: bool, multiple: int,
-) -> None:  # fmt: skip
-    first, last = begin * multiple, min(end * multiple, shape[1])
-    _product(
-        a, (b[0] + first * b[2], b[1], b[2]), (shape[0], last - first, shape[2]), (c[0] + 4 * first, c[1]),
-        (start[0] + 4 * first if start[0] else 0, start[1]), then, (y[0] + 4 * first, y[1]), 0 if begin else sums,
-        by_unit,
-    )  # fmt: skip
-
-
-# What others call is compiled once, and found by its name: else numba would compile all of it anew into each kernel.
-_signature = "void(" + ", ".join(["int64"] * 17) + ")"
-
-
-@cfunc(_signature, cache=True)
-def _here(
+    part: int, begin: int, end: int,
     a: int, a_row: int, a_column: int, b: int, b_row: int, b_column: int, rows: int, columns: int, depth: int, c: int,
     c_row: int, start: int, start_row: int, then: int, y: int, y_row: int, sums: int,
+    by_unit: bool, multiple: int,
 ) -> None:  # fmt: skip
-    """Write A B into C, in this thread."""
-    shape = rows, columns, depth
+    first, last = begin * multiple, min(end * multiple, columns)
     _product(
-        (a, a_row, a_column), (b, b_row, b_column), shape, (c, c_row), (start, start_row), then, (y, y_row), sums,
-        _by_unit(shape),
+        a, a_row, a_column, b + first * b_column, b_row, b_column, rows, last - first, depth, c + 4 * first, c_row,
+        start + 4 * first if start else 0, start_row, then, y + 4 * first, y_row, 0 if begin else sums, by_unit,
     )  # fmt: skip
 
 
-@cfunc(_signature, cache=True)
+@by_name("minillm_product", 17)
 def _on_all_threads(
     a: int, a_row: int, a_column: int, b: int, b_row: int, b_column: int, rows: int, columns: int, depth: int, c: int,
     c_row: int, start: int, start_row: int, then: int, y: int, y_row: int, sums: int,
 ) -> None:  # fmt: skip
-    """Write A B into C, on all threads.
+    """Write A B into C, on all threads; see :func:`minillm.kernels.fast.vector_products.product`.
 
     Each thread brings what it multiplies into memory of its own, which stays in its cache; the longer side is cut, so
     that it is the smaller matrix that each of them brings there.
     """
-    shape = rows, columns, depth
-    by_unit = _by_unit(shape)
+    by_unit = _by_unit(rows, columns, depth)
     of_rows, of_columns = (BLOCK, BLOCK) if by_unit else (ROWS, COLUMNS)
-    left, right, result, begun = (a, a_row, a_column), (b, b_row, b_column), (c, c_row), (start, start_row)
+    multiple = of_rows if rows >= columns else of_columns
+    arguments = (
+        a, a_row, a_column, b, b_row, b_column, rows, columns, depth, c, c_row,
+        start, start_row, then, y, y_row, sums, by_unit, multiple,
+    )  # fmt: skip
     if rows >= columns:
-        arguments = left, right, shape, result, begun, then, (y, y_row), sums, by_unit, of_rows
-        in_ranges(_some_of_rows, arguments, -(-rows // of_rows), LEAST_PRODUCT // (of_rows * columns * depth) + 1)
+        in_ranges(_some_of_rows, arguments, -(-rows // multiple), LEAST_PRODUCT // (multiple * columns * depth) + 1)
     else:
-        further = left, right, shape, result, begun, then, (y, y_row), sums, by_unit, of_columns
-        in_ranges(
-            _some_of_columns, further, -(-columns // of_columns), LEAST_PRODUCT // (of_columns * rows * depth) + 1
-        )
-
-
-llvmlite.binding.add_symbol("minillm_product_here", _here.address)
-llvmlite.binding.add_symbol("minillm_product", _on_all_threads.address)
-_kind = types.void(*[types.int64] * 17)
-_call_here: Any = types.ExternalFunction("minillm_product_here", _kind)
-_call: Any = types.ExternalFunction("minillm_product", _kind)
+        in_ranges(_some_of_columns, arguments, -(-columns // multiple), LEAST_PRODUCT // (multiple * rows * depth) + 1)
 
 
 @njit(cache=True, nogil=True)
@@ -135,7 +122,7 @@ def multiply(a: Any, b: Any, c: Any, kept: bool) -> None:
         kept: whether c holds numbers already.
     """
     at_c = address_of(c)
-    _call(
+    _on_all_threads(
         address_of(a), a.strides[0], a.strides[1], address_of(b), b.strides[0], b.strides[1],
         a.shape[0], b.shape[1], a.shape[1], at_c, c.strides[0], at_c if kept else 0, c.strides[0], NOTHING, 0, 0, 0,
     )  # fmt: skip
@@ -145,9 +132,10 @@ def multiply(a: Any, b: Any, c: Any, kept: bool) -> None:
 def multiply_here(a: Any, b: Any, c: Any, kept: bool) -> None:
     """Do what :func:`multiply` does in this thread."""
     at_c = address_of(c)
-    _call_here(
+    _product(
         address_of(a), a.strides[0], a.strides[1], address_of(b), b.strides[0], b.strides[1],
         a.shape[0], b.shape[1], a.shape[1], at_c, c.strides[0], at_c if kept else 0, c.strides[0], NOTHING, 0, 0, 0,
+        _by_unit(a.shape[0], b.shape[1], a.shape[1]),
     )  # fmt: skip
 
 
@@ -157,7 +145,7 @@ def multiply_and_add_up(a: Any, b: Any, c: Any, sums: Any) -> None:
     if sums.size:
         sums[:] = 0
     at_sums = address_of(sums) if sums.size else 0
-    _call(
+    _on_all_threads(
         address_of(a), a.strides[1], a.strides[0], address_of(b), b.strides[0], b.strides[1],
         a.shape[1], b.shape[1], a.shape[0], address_of(c), c.strides[0], 0, 0, NOTHING, 0, 0, at_sums,
     )  # fmt: skip
@@ -167,7 +155,7 @@ def multiply_and_add_up(a: Any, b: Any, c: Any, sums: Any) -> None:
 def affine(x: Any, weight: Any, bias: Any, y: Any) -> None:
     """Write x weight^T + bias into y, on all threads; the sums start from the bias, which may be empty."""
     start = address_of(bias) if bias.size else 0
-    _call(
+    _on_all_threads(
         address_of(x), x.strides[0], x.strides[1], address_of(weight), weight.strides[1], weight.strides[0],
         x.shape[0], weight.shape[0], x.shape[1], address_of(y), y.strides[0], start, 0, NOTHING, 0, 0, 0,
     )  # fmt: skip
@@ -177,7 +165,7 @@ def affine(x: Any, weight: Any, bias: Any, y: Any) -> None:
 def affine_gelu(x: Any, weight: Any, bias: Any, tanh: bool, h: Any, y: Any) -> None:
     """Write x weight^T + bias into h and GELU of it into y, of each part while it is in the cache."""
     start = address_of(bias) if bias.size else 0
-    _call(
+    _on_all_threads(
         address_of(x), x.strides[0], x.strides[1], address_of(weight), weight.strides[1], weight.strides[0],
         x.shape[0], weight.shape[0], x.shape[1], address_of(h), h.strides[0], start, 0, GELU_TANH if tanh else GELU,
         address_of(y), y.strides[0], 0,

@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit
 
 from minillm.kernels.fast.gelu import gelu_of_vector, gelu_tanh_of_vector
+from minillm.kernels.fast.outlined import by_name
 from minillm.kernels.fast.registers import (
     LANES,
     ON_STACK,
@@ -246,21 +247,32 @@ def share(number: int, most: int, multiple: int) -> int:
     return -(-number // (parts * multiple)) * multiple
 
 
-@njit(cache=True, nogil=True)
-def product(a: Any, b: Any, shape: Any, c: Any, start: Any, then: int, y: Any, sums: int) -> None:
-    """Write A B into C, in this thread.
+@by_name("minillm_product_by_vectors", 17)
+def product(
+    a: int, a_row: int, a_column: int, b: int, b_row: int, b_column: int, rows: int, columns: int, depth: int, c: int,
+    c_row: int, start: int, start_row: int, then: int, y: int, y_row: int, sums: int,
+) -> None:  # fmt: skip
+    """Write A B into C, in this thread; matrices are addresses and steps in bytes, from row to row and from column on.
 
     Args:
-        a: the matrix of shape[0] rows and shape[2] columns.
-        b: that of shape[2] rows and shape[1] columns.
-        shape: the rows and columns of the result, and the common dimension.
-        c: the result.
-        start: what is added, which may be the result itself; address 0 for nothing.
+        a: the matrix of ``rows`` and ``depth``.
+        a_row: its step.
+        a_column: likewise.
+        b: that of ``depth`` and ``columns``.
+        b_row: its step.
+        b_column: likewise.
+        rows: of the result.
+        columns: of the result.
+        depth: the common dimension.
+        c: the result, whose columns lie side by side.
+        c_row: its step.
+        start: what is added, which may be the result itself; 0 for nothing.
+        start_row: its step.
         then: what is done with the result.
         y: where that is written.
+        y_row: its step.
         sums: where the sum of each row of A is added; 0 for nowhere.
     """
-    (rows, columns, depth), (at_a, a_row, a_column), (at_b, b_row, b_column) = shape, a, b
     deep, wide = share(depth, _DEPTH, 1), share(columns, _WIDTH, COLUMNS)
     size = 4 * (deep * wide + ROWS * COLUMNS) + _TOGETHER * _bytes_of_tile(deep)
     memory = np.empty(0 if size <= ON_STACK else size // 4 + 16, np.float32)
@@ -271,17 +283,17 @@ def product(a: Any, b: Any, shape: Any, c: Any, start: Any, then: int, y: Any, s
         store(edge + 4 * i, _zero)
     for j in range(0, columns, wide):
         width = min(wide, columns - j)
-        to = c[0] + 4 * j, c[1]
+        to = c + 4 * j, c_row
         for k in range(0, depth, deep):
             here = min(deep, depth - k)
-            _pack((at_b + k * b_row + j * b_column, b_row, b_column), width, here, panels)
+            _pack((b + k * b_row + j * b_column, b_row, b_column), width, here, panels)
             begun = to
             if k == 0:
-                begun = (start[0] + 4 * j, start[1]) if start[0] else (0, 0)
+                begun = (start + 4 * j, start_row) if start else (0, 0)
             for row in range(0, rows, _TOGETHER * ROWS):
                 some = row, min(row + _TOGETHER * ROWS, rows)
-                block = at_a + k * a_column, a_row, a_column
+                block = a + k * a_column, a_row, a_column
                 _some_rows(some, block, panels, (rows, width, here), to, begun, 0 if j else sums, of_rows, edge)
                 if then != NOTHING and k + here == depth:
-                    finish(some, width, to, then, (y[0] + 4 * j, y[1]))
+                    finish(some, width, to, then, (y + 4 * j, y_row))
     keep(memory)
