@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from minillm.autograd.errors import OperationError
 from minillm.autograd.function import Function
-from minillm.backend import Array, is_array, xp_of
-from minillm.ops.promotion import Binary, Number, quiet
+from minillm.backend import Array, is_array
+from minillm.kernels import kernels_of
+from minillm.ops.promotion import Binary, Number
 from minillm.ops.shape import reshape
 
 if TYPE_CHECKING:
@@ -39,9 +40,8 @@ class Matmul(Function):
             raise TypeError("the operands do not fit")
         self.save_for_backward(a if self.needs(1) else None, b if self.needs(0) else None)
         self.a_ndim, self.b_ndim = a.ndim, b.ndim
-        if a.dtype.itemsize == 2 and a.dtype.kind == "f":  # BLAS knows no float16; sums need more digits
-            return _narrowed(xp_of(a).matmul(a.astype("float32"), b.astype("float32")), a.dtype)
-        return xp_of(a).matmul(a, b)
+        product: Array = kernels_of(a).matmul(a, b)
+        return product
 
     def backward(self, dy: Any) -> Any:
         a, b = self.saved
@@ -57,11 +57,6 @@ class Matmul(Function):
             a, dy = reshape(a, (rows, a.shape[-1])), reshape(dy, (rows, dy.shape[-1]))
         db = matmul(a.swapaxes(-1, -2), dy)
         return da, db[..., 0] if self.b_ndim == 1 else db
-
-
-@quiet
-def _narrowed(x: Array, dtype: Any) -> Array:
-    return x.astype(dtype)
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from minillm.kernels.cpu.gru import gru_backward, gru_forward
 from minillm.kernels.cpu.layer_norm import layer_norm, layer_norm_backward
 from minillm.kernels.cpu.linear import linear, linear_backward, linear_gelu
 from minillm.kernels.cpu.lstm import lstm_backward, lstm_forward
+from minillm.kernels.cpu.matmul import matmul
 from minillm.kernels.cpu.optimizers import adagrad, adam, nadam, radam, rmsprop, sgd
 from minillm.kernels.cpu.quantized import quantize, quantized_linear
 from minillm.kernels.cpu.rms_norm import rms_norm, rms_norm_backward
@@ -49,6 +50,7 @@ __all__ = [
     "log_softmax_backward",
     "lstm_backward",
     "lstm_forward",
+    "matmul",
     "nadam",
     "quantize",
     "quantized_linear",

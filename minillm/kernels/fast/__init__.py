@@ -43,6 +43,7 @@ _FILES: dict[str, str] = {
     "log_softmax_backward": "softmax",
     "lstm_backward": "lstm",
     "lstm_forward": "lstm",
+    "matmul": "matmul",
     "quantized_linear": "quantized",
     "nadam": "more_optimizers",
     "radam": "more_optimizers",
