@@ -22,9 +22,10 @@ def real():
 
 @pytest.fixture
 def both(real):
-    """minillm's Keras and the real one."""
+    """minillm's Keras and the real one, whose first weights are the same in each run."""
     from minillm import keras
 
+    real.utils.set_random_seed(0)
     return keras, real
 
 
