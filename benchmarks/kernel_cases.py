@@ -295,6 +295,11 @@ def cases() -> list[Case]:
         x, y = drawn(rows, outputs), drawn(rows, outputs, seed=1)
         table.append(Case("add", f"({rows}, {outputs})", operation(lambda library, x, y: x + y, x, y)))
         table.append(Case("add_to", f"({rows}, {outputs})", on_arrays(add_to, lambda x, y: x.clone().add_(y), x, y)))
+    for shape in ((48, 64, 32), (96, 256, 64), (1, 1024, 1024)):
+        stack, rows, inner = shape
+        draws = drawn(stack, rows, inner), drawn(stack, inner, rows, seed=1)
+        label = f"{stack} of ({rows}, {inner}) @ ({inner}, {rows})"
+        table.append(Case("matmul", label, operation(lambda library, a, b: library.matmul(a, b), *draws)))
     for words, width, rows in ((65, 128, 768), (10000, 512, 2048), (30522, 384, 2048)):
         label, places = f"{rows} rows of ({words}, {width})", drawn_places(words, rows)
         table.append(Case("embedding", label, functional("embedding", places, drawn(words, width))))

@@ -2,7 +2,8 @@
 
 ``cpu`` is written in array operations that NumPy and CuPy share, so it serves every device. ``fast`` holds the
 same kernels as loops that numba compiles, for NumPy's arrays alone; what it lacks, it takes from ``cpu``. It is the
-default where numba is installed; ``MINILLM_KERNELS`` and :func:`set_kernels` choose.
+default where numba is installed; ``MINILLM_KERNELS`` and :func:`set_kernels` choose. Where the processor has a matrix
+unit, ``fast`` multiplies by it (``MINILLM_AMX=0``: by vectors, as elsewhere).
 """
 
 from __future__ import annotations

@@ -5,6 +5,10 @@ All of it by vectors, and by the processor's matrix unit where it has one.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -129,6 +133,14 @@ def test_numbers_that_are_not_finite_stay_where_they_belong(shape):
     multiply(a, b, c, False)
     assert np.isneginf(c[M - 1]).all()
     assert (c[: M - 1] == K).all()
+
+
+@pytest.mark.parametrize(("said", "used"), [("0", False), ("off", False), ("1", True), ("", True)])
+def test_the_environment_can_leave_the_unit_alone(said, used):
+    look = "from minillm.kernels.fast import amx; print(amx._word[0])"
+    environment = {**os.environ, "MINILLM_AMX": said}
+    run = subprocess.run([sys.executable, "-c", look], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == str(int(used and amx.is_available()))
 
 
 def test_whole_numbers_are_multiplied_exactly():

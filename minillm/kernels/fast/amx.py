@@ -11,7 +11,7 @@ and of the nine products of the parts of a and b, six are all that a float32 can
 
 A tile of 16 rows has 32 numbers of the common dimension side by side, as pairs: number j beside number 16 + j. The
 right matrix has the same pairs one below the other. Where a number is infinite or NaN, its parts are no sum of it:
-who splits is told. Parts below 2^-126 count as 0.
+who splits is told. Parts below 2^-126 count as 0. ``MINILLM_AMX=0`` in the environment leaves the unit alone.
 
 Source: Henry, Tang and Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision
 Computations", ARITH 2019; Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18.
@@ -20,6 +20,7 @@ Computations", ARITH 2019; Intel 64 and IA-32 Architectures Software Developer's
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from typing import Any
 
@@ -31,7 +32,7 @@ from numba.core import cgutils
 
 from minillm.kernels.fast.outlined import int64, typed_intrinsic
 
-__all__ = ["BLOCK", "STEP", "allow", "allowed", "begin", "end", "is_available", "multiply_block", "split"]
+__all__ = ["BLOCK", "SIZE", "STEP", "allow", "allowed", "begin", "end", "is_available", "multiply_block", "split"]
 
 STEP = 32  # numbers of the common dimension in a tile
 BLOCK = 32  # rows and columns of what is computed at once: two tiles by two
@@ -230,4 +231,4 @@ def multiply_block(
     return types.none(*[types.int64] * 7), write
 
 
-allow(True)
+allow(os.environ.get("MINILLM_AMX", "1").strip().lower() not in ("0", "false", "off", "no"))
