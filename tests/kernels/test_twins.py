@@ -130,6 +130,12 @@ def linear_gelu(kernels: Kernels, draw: Numbers, rows: int, n: int) -> Results:
     return tuple(kernels.linear_gelu(x, weight, b, tanh, False)[0] for b in (bias, None) for tanh in (False, True))
 
 
+def matmul(kernels: Kernels, draw: Numbers, rows: int, n: int) -> Results:
+    n = min(n, 1000)
+    a, b, stack = draw(rows, n), draw(n, 70), draw(3, rows, n)
+    return kernels.matmul(a, b), kernels.matmul(stack, b), kernels.matmul(stack[:, None], b[None, None])
+
+
 def add(kernels: Kernels, draw: Numbers, rows: int, n: int) -> Results:
     a, b = draw(rows, n), draw(rows, n)
     total = a.copy()
@@ -205,7 +211,7 @@ CASES = {
     **{name: of_each_element(name) for name in ("gelu", "gelu_tanh", "silu")},
     **{
         case.__name__: case
-        for case in (erf, dropout, softmax, cross_entropy, layer_norm, rms_norm, embedding, linear, linear_gelu)
+        for case in (erf, dropout, softmax, cross_entropy, layer_norm, rms_norm, embedding, linear, linear_gelu, matmul)
     },
     **{case.__name__: case for case in (add, adam, sgd)},
     "nadam": with_averages("nadam", {"correction2": 0.02, "grad_size": 0.01, "momentum_size": 0.02}),
@@ -221,8 +227,8 @@ OF_ANOTHER_TABLE = ("attention", "gru", "lstm", "rnn", "rotary", "decode", "quan
 def _compiled_at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the loops run on small arrays, too, which go to NumPy otherwise."""
     for file, name in (
-        ("linear", "_SMALL"), ("sums", "_SMALL"), ("dropout", "_SMALL"), ("optimizers", "_SMALL_FOR_SGD"),
-        ("more_optimizers", "_SMALL"),
+        ("linear", "_SMALL"), ("matmul", "_SMALL"), ("sums", "_SMALL"), ("dropout", "_SMALL"),
+        ("optimizers", "_SMALL_FOR_SGD"), ("more_optimizers", "_SMALL"),
     ):  # fmt: skip
         monkeypatch.setattr(importlib.import_module(f"minillm.kernels.fast.{file}"), name, 0)
 
@@ -274,7 +280,7 @@ def test_what_is_not_finite(name: str) -> None:
         if name == "layer_norm":  # where the variance overflows, the plain form subtracts infinities
             b = np.where(np.isnan(a) | ~np.isnan(b), b, a)
         # Where a sum overflows, its order tells whether infinities meet; GELU of what overflows downwards is 0.
-        if name in ("linear", "linear_gelu"):
+        if name in ("linear", "linear_gelu", "matmul"):
             told_by_order = both_overflow(a, b) | ((name == "linear_gelu") & ((a == 0) | (b == 0)))
             b = np.where(told_by_order & ~(np.isfinite(a) & np.isfinite(b)), a, b)
         np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
