@@ -74,7 +74,7 @@ def draw(results: dict[str, Any], path: str) -> None:
         "shorter is faster"
     )
     handles = [plt.Rectangle((0, 0), 1, 1, color=color_of(name), label=name) for name in names]
-    handles.append(plt.Line2D([], [], color="#54a24b", linewidth=2.5, label="matrix products or memory alone"))
+    handles.append(plt.Line2D([], [], color="#54a24b", linewidth=2.5, label="NumPy's products or memory alone"))
     handles.append(plt.Line2D([], [], color="black", marker="D", linestyle="", markersize=4, label="wanted"))
     axes.legend(handles=handles, fontsize=8, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=4, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
