@@ -32,7 +32,19 @@ from numba.core import cgutils
 
 from minillm.kernels.fast.outlined import int64, typed_intrinsic
 
-__all__ = ["BLOCK", "SIZE", "STEP", "allow", "allowed", "begin", "end", "is_available", "multiply_block", "split"]
+__all__ = [
+    "BLOCK",
+    "HAS_UNIT",
+    "SIZE",
+    "STEP",
+    "allow",
+    "allowed",
+    "begin",
+    "end",
+    "is_available",
+    "multiply_block",
+    "split",
+]
 
 STEP = 32  # numbers of the common dimension in a tile
 BLOCK = 32  # rows and columns of what is computed at once: two tiles by two
@@ -40,7 +52,7 @@ PLANE = 2048  # bytes of two tiles, the same part of the numbers of a block and 
 SIZE = 3 * PLANE  # of all parts
 
 _features = llvmlite.binding.get_host_cpu_features()
-_has_unit = bool(_features.get("amx-bf16") and _features.get("avx512f"))
+HAS_UNIT = bool(_features.get("amx-bf16") and _features.get("avx512f"))  # not yet whether the system lends it
 _PERMISSION, _TILE_DATA, _ARCH_PRCTL = 0x1023, 18, 158
 _word = np.zeros(1, np.int64)
 llvmlite.binding.add_symbol("minillm_amx", _word.ctypes.data)
@@ -52,7 +64,7 @@ _pointer = _byte.as_pointer()
 
 def is_available() -> bool:
     """Return whether there is such a unit and the system lets this process use it."""
-    if not _has_unit or not sys.platform.startswith("linux"):
+    if not HAS_UNIT or not sys.platform.startswith("linux"):
         return False
     syscall = ctypes.CDLL(None, use_errno=True).syscall
     return int(syscall(_ARCH_PRCTL, ctypes.c_long(_PERMISSION), ctypes.c_long(_TILE_DATA))) == 0
@@ -88,7 +100,7 @@ def begin(typing_context: Any) -> Any:
     """Make all eight tiles of this thread 16 rows of 64 bytes."""
 
     def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        if _has_unit:
+        if HAS_UNIT:
             numbers = [1, 0, *[0] * 14, *[64, 0] * 8, *[0] * 16, *[16] * 8, *[0] * 8]
             kind = ir.ArrayType(_byte, 64)
             shapes = cgutils.global_constant(builder, "minillm_tiles", ir.Constant(kind, numbers))
@@ -103,7 +115,7 @@ def end(typing_context: Any) -> Any:
     """Give the tiles back: what they hold need not be kept when another thread comes."""
 
     def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        if _has_unit:
+        if HAS_UNIT:
             _call(builder, "tilerelease")
         return context.get_dummy_value()
 
@@ -174,7 +186,7 @@ def multiply_block(
     """
 
     def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        if not _has_unit:
+        if not HAS_UNIT:
             return context.get_dummy_value()
         builder.function.attributes.add("noinline")
         a, b, steps, c, c_row, start, start_row = arguments

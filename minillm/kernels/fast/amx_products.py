@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from minillm.kernels.fast import vector_products
-from minillm.kernels.fast.amx import BLOCK, SIZE, STEP, begin, end, multiply_block, split
+from minillm.kernels.fast.amx import BLOCK, HAS_UNIT, SIZE, STEP, begin, end, multiply_block, split
 from minillm.kernels.fast.outlined import by_name
 from minillm.kernels.fast.registers import ON_STACK, address_of, copy_and_fill, fetch, keep, load, on_stack, store, turn
 from minillm.kernels.fast.vector_products import NOTHING, add_up, copy_block, finish, share
@@ -123,8 +123,7 @@ def _some_rows(rows: int, columns: int, depth: int, a: int, b: int, c: Any, star
         copy_block(rows, width, whole, to)
 
 
-@by_name("minillm_product_by_unit", 17)
-def product(
+def _product(
     a: int, a_row: int, a_column: int, b: int, b_row: int, b_column: int, rows: int, columns: int, depth: int, c: int,
     c_row: int, start: int, start_row: int, then: int, y: int, y_row: int, sums: int,
 ) -> None:  # fmt: skip
@@ -163,3 +162,7 @@ def product(
                     finish((0, number), width, (to, c_row), then, (y + 4 * j + row * y_row, y_row))
     end()
     keep(memory)
+
+
+# Without the unit nobody calls it, and it need not be compiled.
+product = by_name("minillm_product_by_unit", 17)(_product) if HAS_UNIT else vector_products.product
