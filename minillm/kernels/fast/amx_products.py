@@ -123,7 +123,7 @@ def _some_rows(rows: int, columns: int, depth: int, a: int, b: int, c: Any, star
         copy_block(rows, width, whole, to)
 
 
-def _product(
+def _product(  # pragma: no cover (compiled below)
     a: int, a_row: int, a_column: int, b: int, b_row: int, b_column: int, rows: int, columns: int, depth: int, c: int,
     c_row: int, start: int, start_row: int, then: int, y: int, y_row: int, sums: int,
 ) -> None:  # fmt: skip
