@@ -158,7 +158,7 @@ def main() -> None:
     for shape, ratios in products().items():
         said = ", ".join(f"{way} {ratio:.2f}" for way, ratio in ratios.items())
         print(f"products of x W^T {shape} over PyTorch's time on one thread: {said}")
-    for depth in (128, 512, 2048):
+    for depth in (128, 512, 2048, 8192):
         print(f"errors of sums of {depth}:", ", ".join(f"{way} {error:.1e}" for way, error in errors(depth).items()))
     first, second = first_steps()
     print(f"the first step of a GPT: {first:.1f} s of CPU with the kernels to compile, {second:.1f} s with them kept")

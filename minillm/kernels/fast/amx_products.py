@@ -16,7 +16,7 @@ from minillm.kernels.fast import vector_products
 from minillm.kernels.fast.amx import BLOCK, HAS_UNIT, SIZE, STEP, begin, end, multiply_block, split
 from minillm.kernels.fast.outlined import by_name
 from minillm.kernels.fast.registers import ON_STACK, address_of, copy_and_fill, fetch, keep, load, on_stack, store, turn
-from minillm.kernels.fast.vector_products import NOTHING, add_up, copy_block, finish, share
+from minillm.kernels.fast.vector_products import NOTHING, add_block, add_up, copy_block, finish, share
 
 __all__ = ["product"]
 
@@ -107,20 +107,27 @@ def _pack(m: Any, count: int, depth: int, place: int, scratch: int, is_left: boo
 
 @njit(cache=True, nogil=True)
 def _some_rows(rows: int, columns: int, depth: int, a: int, b: int, c: Any, start: Any, edge: int) -> None:
-    """Multiply the parts of up to BLOCK rows with those of a block of B."""
+    """Multiply the parts of up to BLOCK rows with those of a block of B.
+
+    Sums that go on are made from zero and then added: beside a long sum, the products of small parts would be lost.
+    """
     steps = (depth + STEP - 1) // STEP
+    goes_on = start[0] == c[0]
     for j in range(0, columns, BLOCK):
         to, width = (c[0] + 4 * j, c[1]), min(BLOCK, columns - j)
-        begun = (start[0] + 4 * j, start[1]) if start[0] else (0, 0)
+        begun = (start[0] + 4 * j, start[1]) if start[0] and not goes_on else (0, 0)
         panel = b + j // BLOCK * steps * SIZE
-        if rows == BLOCK and width == BLOCK:
+        if rows == BLOCK and width == BLOCK and not goes_on:
             _block(a, panel, steps, to, begun)
             continue
         whole = edge, 4 * BLOCK
         if begun[0]:
             copy_block(rows, width, begun, whole)
         _block(a, panel, steps, whole, (edge if begun[0] else 0, 4 * BLOCK))
-        copy_block(rows, width, whole, to)
+        if goes_on:
+            add_block(rows, width, whole, to)
+        else:
+            copy_block(rows, width, whole, to)
 
 
 def _product(  # pragma: no cover (compiled below)

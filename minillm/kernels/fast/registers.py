@@ -26,6 +26,7 @@ __all__ = [
     "LANES",
     "ON_STACK",
     "REGISTERS",
+    "add_first",
     "add_vector",
     "address_of",
     "copy_and_fill",
@@ -213,6 +214,24 @@ def copy_first(typing_context: Any, source: Any, place: Any, count: Any) -> Any:
         loaded = [_at(builder, source, 0), of_four, mask, ir.Constant(_vector, None)]
         numbers = _masked(builder, "load", _vector, loaded)
         _masked(builder, "store", ir.VoidType(), [numbers, _at(builder, place, 0), of_four, mask])
+        return context.get_dummy_value()
+
+    return types.none(*[types.int64] * 3), write
+
+
+@typed_intrinsic
+def add_first(typing_context: Any, source: Any, place: Any, count: Any) -> Any:
+    """Add up to LANES numbers from an address to those at another."""
+
+    def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, place, count = arguments
+        mask, of_four = _first(builder, count), _index(4)
+        a, b = (
+            _masked(builder, "load", _vector, [_at(builder, at, 0), of_four, mask, ir.Constant(_vector, None)])
+            for at in (source, place)
+        )
+        total = builder.fadd(a, b)
+        _masked(builder, "store", ir.VoidType(), [total, _at(builder, place, 0), of_four, mask])
         return context.get_dummy_value()
 
     return types.none(*[types.int64] * 3), write

@@ -21,6 +21,7 @@ from minillm.kernels.fast.registers import (
     LANES,
     ON_STACK,
     REGISTERS,
+    add_first,
     add_vector,
     address_of,
     copy_first,
@@ -36,7 +37,19 @@ from minillm.kernels.fast.registers import (
 )
 from minillm.kernels.fast.vectors import wide_vectors
 
-__all__ = ["COLUMNS", "GELU", "GELU_TANH", "NOTHING", "ROWS", "add_up", "copy_block", "finish", "product", "share"]
+__all__ = [
+    "COLUMNS",
+    "GELU",
+    "GELU_TANH",
+    "NOTHING",
+    "ROWS",
+    "add_block",
+    "add_up",
+    "copy_block",
+    "finish",
+    "product",
+    "share",
+]
 
 ROWS, _VECTORS = (6, 4) if REGISTERS == 32 else (4, 3)  # of a tile, with what it multiplies in nearly all registers
 COLUMNS = LANES * _VECTORS
@@ -182,18 +195,33 @@ def copy_block(rows: int, columns: int, source: Any, target: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
+def add_block(rows: int, columns: int, source: Any, target: Any) -> None:
+    """Add a part of a matrix to another; each is an address and a step from row to row, in bytes."""
+    for r in range(rows):
+        for i in range(0, columns, LANES):
+            add_first(source[0] + r * source[1] + 4 * i, target[0] + r * target[1] + 4 * i, columns - i)
+
+
+@njit(cache=True, nogil=True)
 def _any_tile(rows: int, columns: int, a: Any, panel: int, depth: int, c: Any, start: Any, edge: int) -> None:
-    """Compute a tile of which so many rows and columns are there; the others go to the memory at ``edge`` alone."""
-    vectors = _vectors_for(columns)
+    """Compute a tile of which so many rows and columns are there; the others go to the memory at ``edge`` alone.
+
+    Sums that go on are made from zero and then added: a long sum is one of sums, as exact as those of the libraries.
+    """
+    vectors, goes_on = _vectors_for(columns), start[0] == c[0]
     b = panel, 4 * LANES * vectors
-    if rows == ROWS and columns == LANES * vectors:
+    if rows == ROWS and columns == LANES * vectors and not goes_on:
         _tile(vectors, a, b, c, depth, start)
         return
     whole = edge, 4 * COLUMNS
-    if start[0]:
+    begins = start[0] != 0 and not goes_on
+    if begins:
         copy_block(rows, columns, start, whole)
-    _tile(vectors, a, b, whole, depth, (edge if start[0] else 0, 4 * COLUMNS))
-    copy_block(rows, columns, whole, c)
+    _tile(vectors, a, b, whole, depth, (edge if begins else 0, 4 * COLUMNS))
+    if goes_on:
+        add_block(rows, columns, whole, c)
+    else:
+        copy_block(rows, columns, whole, c)
 
 
 @njit(cache=True, nogil=True)
