@@ -42,50 +42,40 @@ def _by_unit(rows: int, columns: int, depth: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _product(
-    a: int, a_row: int, a_column: int, b: int, b_row: int, b_column: int, rows: int, columns: int, depth: int, c: int,
-    c_row: int, start: int, start_row: int, then: int, y: int, y_row: int, sums: int,
-    by_unit: bool,
-) -> None:  # fmt: skip
+def _product(numbers: Any, by_unit: bool) -> None:
     if by_unit:
-        amx_products.product(
-            a, a_row, a_column, b, b_row, b_column, rows, columns, depth, c, c_row,
-            start, start_row, then, y, y_row, sums,
-        )  # fmt: skip
+        amx_products.product(*numbers)
     else:
-        vector_products.product(
-            a, a_row, a_column, b, b_row, b_column, rows, columns, depth, c, c_row,
-            start, start_row, then, y, y_row, sums,
-        )  # fmt: skip
+        vector_products.product(*numbers)
 
 
 @njit(cache=True, nogil=True)
-def _some_of_rows(
-    part: int, begin: int, end: int,
-    a: int, a_row: int, a_column: int, b: int, b_row: int, b_column: int, rows: int, columns: int, depth: int, c: int,
-    c_row: int, start: int, start_row: int, then: int, y: int, y_row: int, sums: int,
-    by_unit: bool, multiple: int,
-) -> None:  # fmt: skip
+def _some_of_rows(part: int, begin: int, end: int, numbers: Any, by_unit: bool) -> None:
+    a, a_row, a_column, b, b_row, b_column, rows, columns, depth, c, c_row, start, start_row, then, y, y_row, sums = (
+        numbers
+    )  # fmt: skip
+    multiple = BLOCK if by_unit else ROWS
     first, last = begin * multiple, min(end * multiple, rows)
-    _product(
+    some = (
         a + first * a_row, a_row, a_column, b, b_row, b_column, last - first, columns, depth, c + first * c_row, c_row,
         start + first * start_row if start else 0, start_row, then, y + first * y_row, y_row,
-        sums + 4 * first if sums else 0, by_unit,
+        sums + 4 * first if sums else 0,
     )  # fmt: skip
+    _product(some, by_unit)
 
 
 @njit(cache=True, nogil=True)
-def _some_of_columns(
-    part: int, begin: int, end: int,
-    a: int, a_row: int, a_column: int, b: int, b_row: int, b_column: int, rows: int, columns: int, depth: int, c: int,
-    c_row: int, start: int, start_row: int, then: int, y: int, y_row: int, sums: int,
-    by_unit: bool, multiple: int,
-) -> None:  # fmt: skip
-    first, last = begin * multiple, min(end * multiple, columns)
-    _product(
-        a, a_row, a_column, b + first * b_column, b_row, b_column, rows, last - first, depth, c + 4 * first, c_row,
-        start + 4 * first if start else 0, start_row, then, y + 4 * first, y_row, 0 if begin else sums, by_unit,
+def _some_of_columns(part: int, begin: int, end: int, numbers: Any, by_unit: bool) -> None:
+    a, a_row, a_column, b, b_row, b_column, rows, columns, depth, c, c_row, start, start_row, then, y, y_row, sums = (
+        numbers
     )  # fmt: skip
+    multiple = BLOCK if by_unit else COLUMNS
+    first, last = begin * multiple, min(end * multiple, columns)
+    some = (
+        a, a_row, a_column, b + first * b_column, b_row, b_column, rows, last - first, depth, c + 4 * first, c_row,
+        start + 4 * first if start else 0, start_row, then, y + 4 * first, y_row, 0 if begin else sums,
+    )  # fmt: skip
+    _product(some, by_unit)
 
 
 @by_name("minillm_product", 17)
@@ -98,17 +88,18 @@ def _on_all_threads(
     Each thread brings what it multiplies into memory of its own, which stays in its cache; the longer side is cut, so
     that it is the smaller matrix that each of them brings there.
     """
-    by_unit = _by_unit(rows, columns, depth)
-    of_rows, of_columns = (BLOCK, BLOCK) if by_unit else (ROWS, COLUMNS)
-    multiple = of_rows if rows >= columns else of_columns
-    arguments = (
-        a, a_row, a_column, b, b_row, b_column, rows, columns, depth, c, c_row,
-        start, start_row, then, y, y_row, sums, by_unit, multiple,
+    numbers = (
+        a, a_row, a_column, b, b_row, b_column, rows, columns, depth, c, c_row, start, start_row, then, y, y_row, sums
     )  # fmt: skip
+    by_unit = _by_unit(rows, columns, depth)
     if rows >= columns:
-        in_ranges(_some_of_rows, arguments, -(-rows // multiple), LEAST_PRODUCT // (multiple * columns * depth) + 1)
+        multiple = BLOCK if by_unit else ROWS
+        least = LEAST_PRODUCT // (multiple * columns * depth) + 1
+        in_ranges(_some_of_rows, (numbers, by_unit), -(-rows // multiple), least)
     else:
-        in_ranges(_some_of_columns, arguments, -(-columns // multiple), LEAST_PRODUCT // (multiple * rows * depth) + 1)
+        multiple = BLOCK if by_unit else COLUMNS
+        least = LEAST_PRODUCT // (multiple * rows * depth) + 1
+        in_ranges(_some_of_columns, (numbers, by_unit), -(-columns // multiple), least)
 
 
 @njit(cache=True, nogil=True)
@@ -132,11 +123,11 @@ def multiply(a: Any, b: Any, c: Any, kept: bool) -> None:
 def multiply_here(a: Any, b: Any, c: Any, kept: bool) -> None:
     """Do what :func:`multiply` does in this thread."""
     at_c = address_of(c)
-    _product(
+    numbers = (
         address_of(a), a.strides[0], a.strides[1], address_of(b), b.strides[0], b.strides[1],
         a.shape[0], b.shape[1], a.shape[1], at_c, c.strides[0], at_c if kept else 0, c.strides[0], NOTHING, 0, 0, 0,
-        _by_unit(a.shape[0], b.shape[1], a.shape[1]),
     )  # fmt: skip
+    _product(numbers, _by_unit(a.shape[0], b.shape[1], a.shape[1]))
 
 
 @njit(cache=True, nogil=True)
